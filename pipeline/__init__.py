@@ -1,0 +1,1 @@
+"""Likeness: images flow in immutable parts from sources, through faces, into experiments."""

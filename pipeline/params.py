@@ -1,0 +1,235 @@
+"""params.yaml as typed, validated objects.
+
+Sections that pipeline stages read have no defaults here: every value stands in params.yaml, where DVC
+sees it change. That is why no stage lists this module among its code.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from pipeline.errors import UserError
+
+PARAMS_FILE = Path("params.yaml")
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[int, Field(gt=0)]
+
+
+class Section(BaseModel):
+    """A part of params.yaml: unknown keys are errors, values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Engine(Section):
+    """Where work runs: `workers` processes on this machine, `auto` for one per core."""
+
+    kind: Literal["local"]
+    workers: Positive | Literal["auto"]
+
+    @property
+    def worker_count(self) -> int:
+        """The number of worker processes."""
+        return len(os.sched_getaffinity(0)) if self.workers == "auto" else self.workers
+
+
+class Crawl(Section):
+    """What holds for every crawl: images per part, and whom a site's owner can write to."""
+
+    part_size: Annotated[int, Field(ge=1, le=512)]
+    contact: str
+
+
+class Limit(Section):
+    """What one crawl of a source may take at most."""
+
+    images: Positive | None = None
+    pages: Positive | None = None
+
+
+class SourceEntry(BaseModel):
+    """What every source says of itself; the other keys are its kind's own options (see pipeline.sources)."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    kind: str
+    domain: Name
+    limit: Limit = Limit()
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The keys that belong to the source's kind."""
+        return dict(self.model_extra or {})
+
+
+class Domain(Section):
+    """What a source shows, and how its faces are found and prepared."""
+
+    faces: Literal["real", "cartoon", "whole"]
+    detector: Literal["dlib-hog", "animeface", "none"]
+    landmarks: Literal["dlib-68", "none"]
+    equalize: Literal["none", "global", "clahe"]
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Domain:
+        if (self.detector == "none") != (self.faces == "whole"):
+            raise ValueError("detector must be 'none' where faces is 'whole', and only there")
+        if self.faces == "whole" and self.landmarks != "none":
+            raise ValueError("landmarks must be 'none' where faces is 'whole'")
+        if self.faces == "real" and self.landmarks == "none":
+            raise ValueError("landmarks must not be 'none' where faces is 'real': the eyes come from them")
+        return self
+
+
+class Detect(Section):
+    """How pictures are searched: at which size, from which score on (0.5: the detector's own threshold)."""
+
+    long_side_px: Annotated[int, Field(ge=64, le=4096)]
+    min_score: Fraction
+    max_faces: Positive
+
+
+class Landmarks(Section):
+    """How far 68 points may lie from the cartoon detector's eyes and mouth, in distances between the eyes."""
+
+    max_disagreement: Annotated[float, Field(gt=0)]
+
+
+class Align(Section):
+    """Where the eyes lie in an aligned face, as fractions of its side, and how it is stored (lossless)."""
+
+    size_px: Annotated[int, Field(ge=32, le=2048)]
+    eye_y: Annotated[float, Field(gt=0, lt=1)]
+    eye_distance: Annotated[float, Field(gt=0, lt=1)]
+    format: Literal["webp", "png"]
+
+
+class Quality(Section):
+    """Which aligned faces the catalogue keeps."""
+
+    min_eye_distance_px: Annotated[float, Field(ge=0)]
+    max_abs_yaw_deg: Annotated[float, Field(ge=0, le=90)]
+    min_sharpness: Annotated[float, Field(ge=0)]
+    max_padded: Fraction
+
+
+class Duplicates(Section):
+    """Aligned faces whose perceptual hashes differ in at most `max_distance` of 64 bits are one cluster."""
+
+    max_distance: Annotated[int, Field(ge=0, le=16)]
+
+
+class Split(Section):
+    """The shares of validation and test; the rest is for training."""
+
+    val: Fraction
+    test: Fraction
+
+    @model_validator(mode="after")
+    def _leaves_train(self) -> Split:
+        if self.val + self.test >= 1:
+            raise ValueError("val and test together must be below 1")
+        return self
+
+
+class Catalogue(Section):
+    """How the table of all faces marks duplicates and splits."""
+
+    duplicates: Duplicates
+    split: Split
+
+
+class Experiment(Section):
+    """A method, its domains, its options."""
+
+    method: str
+    domains: list[Name]
+
+    @model_validator(mode="after")
+    def _method_exists(self) -> Experiment:
+        raise ValueError(f"method {self.method!r} is unknown: no training method has been built yet")
+
+
+class Params(Section):
+    """The whole of params.yaml."""
+
+    engine: Engine
+    crawl: Crawl
+    sources: dict[Name, SourceEntry]
+    domains: dict[Name, Domain]
+    detect: Detect
+    landmarks: Landmarks
+    align: Align
+    quality: Quality
+    catalogue: Catalogue
+    experiments: dict[Name, Experiment]
+
+    @model_validator(mode="after")
+    def _domains_are_known(self) -> Params:
+        for name, entry in self.sources.items():
+            if entry.domain not in self.domains:
+                raise ValueError(
+                    f"sources.{name}.domain: {entry.domain!r} is not one of the domains: "
+                    f"{', '.join(self.domains) or 'none'}"
+                )
+        return self
+
+    def source(self, name: str) -> SourceEntry:
+        """Return the entry of the source `name`; raise `UserError` where there is none."""
+        if name not in self.sources:
+            known = ", ".join(self.sources) or "none"
+            raise UserError(f"{PARAMS_FILE}: sources: {name!r} is not one of the sources: {known}")
+        return self.sources[name]
+
+    def domain_of(self, source: str) -> Domain:
+        """Return how the faces of `source` are found and prepared."""
+        return self.domains[self.source(source).domain]
+
+
+def load_params(path: Path = PARAMS_FILE) -> Params:
+    """Read and validate params.yaml; raise `UserError` with a line for every wrong key."""
+    values = load_yaml(path)
+    try:
+        return Params.model_validate(values)
+    except ValidationError as error:
+        raise UserError(explain_validation(error, path)) from None
+
+
+def load_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML mapping; raise `UserError` where the file is missing or is something else."""
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file here; run this in the repository's root") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"{path}: not valid YAML: {error}") from None
+    if not isinstance(values, dict):
+        raise UserError(f"{path}: must hold a mapping of sections, not {type(values).__name__}")
+    return values
+
+
+def explain_validation(error: ValidationError, path: Path, prefix: str = "") -> str:
+    """Say each error as `file: key: what is wrong, what was given`."""
+    lines = []
+    for problem in error.errors(include_url=False):
+        key = ".".join(part for part in (prefix, *map(str, problem["loc"])) if part)
+        lines.append(f"{path}: {key + ': ' if key else ''}{_allowed(problem)}")
+    return "\n".join(dict.fromkeys(lines))
+
+
+def _allowed(problem: Any) -> str:
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "extra_forbidden":
+        return "this key is unknown here; remove it or correct its name"
+    if problem["type"] == "missing":
+        return "this key is missing"
+    if problem["type"] == "value_error":
+        return message
+    return f"{message}, got {problem['input']!r}"
