@@ -75,7 +75,6 @@ class Domain(Section):
     faces: Literal["real", "cartoon", "whole"]
     detector: Literal["dlib-hog", "animeface", "none"]
     landmarks: Literal["dlib-68", "none"]
-    equalize: Literal["none", "global", "clahe"]
 
     @model_validator(mode="after")
     def _fits_together(self) -> Domain:

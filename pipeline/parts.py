@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 DATA = Path("data")
 SCHEMA_VERSION = 1
 ROW_GROUP_SIZE = 32
+REJECTED_NAME = "rejected.parquet"
 
 REASONS = {
     # crawl
@@ -49,6 +50,8 @@ REASONS = {
     "worker_crashed": "the worker process died on it",
     "failed": "the stage's code raised an error",
 }
+
+DECODE_REASONS = ("undecodable", "too_small", "not_an_image", "too_many_pixels")
 
 _POINT = pa.struct([("name", pa.string()), ("x", pa.float32()), ("y", pa.float32())])
 _COLOR = pa.struct([("name", pa.string()), ("rgb", pa.list_(pa.uint8(), 3))])
@@ -188,7 +191,7 @@ def content_hash(path: Path) -> str:
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; it becomes `path`, whole and on disk, only if the block succeeds."""
+    """Yield a temporary path beside `path`; it becomes `path`, whole and on disk, if the block succeeds."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -198,6 +201,21 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_table(path: Path, table: pa.Table) -> None:
+    """Write a table as one Parquet file, atomically; the same rows give the same bytes."""
+    versioned = table.replace_schema_metadata({"schema_version": str(SCHEMA_VERSION)})
+    with atomic_path(path) as temporary:
+        pq.write_table(
+            versioned.combine_chunks(),
+            temporary,
+            row_group_size=ROW_GROUP_SIZE,
+            compression="zstd",
+            compression_level=1,
+            use_dictionary=False,
+            write_statistics=False,
+        )
 
 
 def write_rows(path: Path, rows: Sequence[dict[str, Any]], schema: pa.Schema) -> None:
@@ -212,18 +230,9 @@ def write_rows(path: Path, rows: Sequence[dict[str, Any]], schema: pa.Schema) ->
             raise ValueError(f"{path}: columns {sorted(unknown)} are not in the schema")
         if row.get("reason") is not None and row["reason"] not in REASONS:
             raise ValueError(f"{path}: {row['reason']!r} is not one of the reasons: {', '.join(REASONS)}")
-    versioned = schema.with_metadata({"schema_version": str(SCHEMA_VERSION)})
-    table = pa.Table.from_pylist([{name: row.get(name) for name in schema.names} for row in rows], versioned)
-    with atomic_path(path) as temporary:
-        pq.write_table(
-            table,
-            temporary,
-            row_group_size=ROW_GROUP_SIZE,
-            compression="zstd",
-            compression_level=1,
-            use_dictionary=False,
-            write_statistics=False,
-        )
+    write_table(
+        path, pa.Table.from_pylist([{name: row.get(name) for name in schema.names} for row in rows], schema)
+    )
 
 
 def read_rows(
@@ -235,7 +244,13 @@ def read_rows(
     return table.to_pylist()
 
 
-def count_row_groups(path: Path) -> int:
-    """Return how many row groups a part has; 0 where it has no rows."""
+def row_group_sizes(path: Path) -> list[int]:
+    """Return the number of rows of each row group of a part; nothing where it has no rows."""
     with pq.ParquetFile(path) as file:
-        return file.num_row_groups if file.metadata.num_rows else 0
+        groups = (file.metadata.row_group(index).num_rows for index in range(file.num_row_groups))
+        return [rows for rows in groups if rows]
+
+
+def count_rows(path: Path) -> int:
+    """Return the number of rows of a part without reading them."""
+    return pq.read_metadata(path).num_rows

@@ -1,0 +1,120 @@
+"""The command line: one command per stage of dvc.yaml, and the tools around them.
+
+Every import of a stage stands inside its command, so that `--help` is instant.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from pipeline.errors import UserError
+
+app = typer.Typer(
+    help="Likeness: from a web page to aligned, coloured faces. `dvc repro` runs the stages in order.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+Source = Annotated[str, typer.Argument(help="A source of params.yaml.")]
+STAGES = "Stages (run by dvc repro)"
+TOOLS = "Tools"
+
+
+@app.command(rich_help_panel=STAGES)
+def crawl(source: Source) -> None:
+    """Fetch what is new at a source into new parts."""
+    from pipeline.stages import crawl as stage
+
+    stage.run(source)
+
+
+@app.command(rich_help_panel=STAGES)
+def detect(source: Source) -> None:
+    """Find the faces of every image."""
+    from pipeline.stages import detect as stage
+
+    stage.run(source)
+
+
+@app.command(rich_help_panel=STAGES)
+def landmarks(source: Source) -> None:
+    """Find the eyes, the 68 landmarks and the pose of every face."""
+    from pipeline.stages import landmarks as stage
+
+    stage.run(source)
+
+
+@app.command(rich_help_panel=STAGES)
+def align(source: Source) -> None:
+    """Cut every face out with its eyes at fixed places."""
+    from pipeline.stages import align as stage
+
+    stage.run(source)
+
+
+@app.command(rich_help_panel=STAGES)
+def colors(source: Source) -> None:
+    """Estimate the colours of skin, hair and eyes."""
+    from pipeline.stages import colors as stage
+
+    stage.run(source)
+
+
+@app.command(rich_help_panel=STAGES)
+def catalogue() -> None:
+    """Gather all faces in one table, and count what became of every image."""
+    from pipeline.stages import catalogue as stage
+
+    stage.run()
+
+
+@app.command(rich_help_panel=STAGES)
+def report() -> None:
+    """Write report/index.html."""
+    from pipeline.stages import report as stage
+
+    stage.run()
+
+
+@app.command(rich_help_panel=TOOLS)
+def check() -> None:
+    """Check params.yaml: every key, type and range, and the options of every source."""
+    from pipeline.params import load_params
+    from pipeline.sources import check_all
+
+    params = load_params()
+    check_all(params)
+    typer.echo(f"params.yaml is valid: {len(params.sources)} sources, {len(params.experiments)} experiments")
+
+
+@app.command(rich_help_panel=TOOLS)
+def explain(
+    what: Annotated[str, typer.Argument(metavar="IMAGE_ID|FACE_ID|URL", help="An id may be cut short.")],
+) -> None:
+    """Print an image's way through every stage, with reasons, and draw it as a picture."""
+    from pipeline.report.explain import explain as explain_image
+
+    typer.echo(explain_image(what))
+
+
+@app.command(rich_help_panel=TOOLS)
+def weights() -> None:
+    """List every weight file with its licence, its place and its hash."""
+    from pipeline import weights as table
+
+    for entry in table.SHIPPED.values():
+        typer.echo(f"{entry.name}: {entry.purpose}")
+        typer.echo(f"  licence  {entry.licence}\n  origin   {entry.origin}")
+        typer.echo(f"  file     {entry.path()}\n  sha256   {table.sha256(entry.name)}")
+
+
+def main() -> None:
+    """Run the command line; a user's error is one message and exit code 2."""
+    try:
+        app()
+    except UserError as error:
+        typer.echo(str(error), err=True)
+        sys.exit(2)

@@ -1,0 +1,1 @@
+"""From the faces' tables to what experiments learn from: the catalogue, duplicates, splits."""

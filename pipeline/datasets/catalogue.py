@@ -1,0 +1,173 @@
+"""The catalogue: one table of all faces, one of all rejections, and counts of what became of every image."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipeline import parts
+from pipeline.datasets.duplicates import cluster
+from pipeline.datasets.splits import split_of
+
+FACE_TABLES = ("landmarks", "aligned", "colors")
+MEASURED = ("yaw_deg", "pitch_deg", "roll_deg", "eye_distance_px", "sharpness", "padded")
+_REJECTION = ["stage", "reason", "detail"]
+
+
+def faces_of_part(source: str, domain: str, part: str) -> pa.Table:
+    """Return one part's faces with what every stage says of them, in the columns of `parts.FACES`."""
+    detections = _table("detections", source, part)
+    faces = detections.filter(pc.is_null(detections["reason"]))
+    columns = {name: faces[name] for name in ("face_id", "image_id", "box_xyxy", "score", "detector")}
+    columns |= _matched("raw", source, part, faces["image_id"], "image_id")
+    for table in FACE_TABLES:
+        found = _matched(table, source, part, faces["face_id"], "face_id")
+        # A face is rejected once; tables after that do not know it.
+        for name in _REJECTION:
+            before = columns.get(name, pa.nulls(len(faces), pa.string()))
+            found[name] = pc.coalesce(before, found[name])
+        columns |= found
+    for name, value in (("source", source), ("part", part), ("domain", domain)):
+        columns[name] = pa.array([value] * len(faces), pa.string())
+    missing = {name: pa.nulls(len(faces), parts.FACES.field(name).type) for name in parts.FACES.names}
+    return pa.table({name: (missing | columns)[name] for name in parts.FACES.names}, schema=parts.FACES)
+
+
+def judge(faces: pa.Table, quality: dict[str, float], max_distance: int, val: float, test: float) -> pa.Table:
+    """Fill `kept`, the reasons of the catalogue, `cluster` and `split`; sort by source, part and face."""
+    frame = faces.select(
+        [
+            "face_id",
+            "image_id",
+            "source",
+            "part",
+            "subject",
+            "pair_id",
+            "page_url",
+            "phash",
+            *MEASURED,
+            *_REJECTION,
+        ]
+    ).to_pandas()
+    aligned = frame["phash"].notna() & frame["reason"].isna()
+    for reason, failing, detail in _verdicts(frame, quality):
+        hit = aligned & frame["reason"].isna() & failing
+        frame.loc[hit, "stage"] = "catalogue"
+        frame.loc[hit, "detail"] = detail[hit]
+        frame.loc[hit, "reason"] = reason
+    frame["kept"] = frame["reason"].isna()
+    frame["cluster"] = _cluster_names(frame.loc[frame["phash"].notna()], max_distance)
+    group = frame["subject"].fillna(frame["pair_id"]).fillna(frame["image_id"])
+    frame["split"] = [split_of(name, val, test) for name in group]
+    for name in ("kept", "cluster", "split", *_REJECTION):
+        values = pa.array(frame[name], parts.FACES.field(name).type, from_pandas=True)
+        faces = faces.set_column(faces.schema.get_field_index(name), parts.FACES.field(name), values)
+    return faces.take(pc.sort_indices(faces, [(name, "ascending") for name in ("source", "part", "face_id")]))
+
+
+def rejections_of_source(source: str, names: list[str], judged: pa.Table) -> list[dict[str, Any]]:
+    """Return every rejection of a source, in the columns of `parts.REJECTIONS`, stage by stage."""
+    refused = parts.read_rows(parts.folder("raw", source) / parts.REJECTED_NAME)
+    rows = [row | {"source": source} for row in refused]
+    for part in names:
+        detections = _table("detections", source, part)
+        lost = detections.filter(pc.is_valid(detections["reason"])).select(["image_id", *_REJECTION])
+        where = _matched("raw", source, part, lost["image_id"], "image_id")
+        origin = pa.table({"url": where["url"], "page_url": where["page_url"]}).to_pylist()
+        rows += [
+            row | page | {"source": source, "part": part}
+            for row, page in zip(lost.to_pylist(), origin, strict=True)
+        ]
+    mine = judged.filter(pc.and_(pc.equal(judged["source"], source), pc.is_valid(judged["reason"])))
+    return rows + mine.select(parts.REJECTIONS.names).to_pylist()
+
+
+def funnel(
+    stored: int, detected_images: int, faces: pa.Table, rejections: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """Return how many of a source's images and faces came through each stage, and why the others did not."""
+    reasons: dict[str, Counter[str]] = {}
+    for row in rejections:
+        reasons.setdefault(row["stage"], Counter())[row["reason"]] += 1
+    lost = {stage: counter.total() for stage, counter in reasons.items()}
+    broken = sum(reasons.get("detect", Counter())[reason] for reason in parts.DECODE_REASONS)
+    counts = {
+        "discovered": stored + lost.get("crawl", 0),
+        "crawled": stored,
+        "decoded": stored - broken,
+        "with_faces": detected_images,
+        "faces": len(faces),
+    }
+    left = len(faces)
+    for stage, name in (
+        ("landmarks", "landmarked"),
+        ("align", "aligned"),
+        ("colors", "colored"),
+        ("catalogue", "kept"),
+    ):
+        left -= lost.get(stage, 0)
+        counts[name] = left
+    ordered = {stage: dict(sorted(counter.items())) for stage, counter in reasons.items()}
+    return {**counts, "rejected": ordered}
+
+
+def domain_summary(faces: pd.DataFrame) -> dict[str, Any]:
+    """Return the number of kept faces of a domain and the quartiles of what was measured on them."""
+    summary: dict[str, Any] = {"kept": len(faces)}
+    for name in MEASURED:
+        values = faces[name].dropna()
+        if len(values):
+            quartiles = np.quantile(values, (0.25, 0.5, 0.75)).round(2).tolist()
+            summary[name] = dict(zip(("q25", "median", "q75"), quartiles, strict=True))
+    return summary
+
+
+def _verdicts(frame: pd.DataFrame, quality: dict[str, float]) -> list[tuple[str, pd.Series, pd.Series]]:
+    """Return, for each reason, which faces fail it and what was measured; nulls fail nothing."""
+    limits = (
+        ("profile", frame["yaw_deg"].abs() > quality["max_abs_yaw_deg"], "yaw_deg"),
+        ("too_small", frame["eye_distance_px"] < quality["min_eye_distance_px"], "eye_distance_px"),
+        ("blurred", frame["sharpness"] < quality["min_sharpness"], "sharpness"),
+        ("cropped", frame["padded"] > quality["max_padded"], "padded"),
+    )
+    return [
+        (reason, failing, name + " " + frame[name].astype(float).round(2).astype(str))
+        for reason, failing, name in limits
+    ]
+
+
+def _cluster_names(frame: pd.DataFrame, max_distance: int) -> pd.Series:
+    """Name each cluster after the smallest of its faces' ids."""
+    numbers = cluster(frame["phash"].tolist(), max_distance)
+    return frame["face_id"].groupby(numbers).transform("min")
+
+
+def _table(table: str, source: str, part: str, columns: list[str] | None = None) -> pa.Table:
+    return pq.read_table(Path(parts.folder(table, source)) / part, columns=columns)
+
+
+def _matched(
+    table: str, source: str, part: str, ids: pa.ChunkedArray, key: str
+) -> dict[str, pa.ChunkedArray]:
+    """Return the table's columns that the catalogue has, one row for each id, null where there is none."""
+    schema = {
+        "raw": parts.RAW,
+        "landmarks": parts.LANDMARKS,
+        "aligned": parts.ALIGNED,
+        "colors": parts.COLORS,
+    }
+    shared = [
+        name
+        for name in schema[table].names
+        if name in parts.FACES.names and name not in ("image_id", "face_id")
+    ]
+    rows = _table(table, source, part, [key, *shared])
+    indices = pc.index_in(ids, value_set=rows[key].combine_chunks())
+    return {name: rows[name].take(indices) for name in shared}

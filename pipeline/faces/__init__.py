@@ -1,0 +1,1 @@
+"""From pixels to aligned, coloured faces: detectors, landmarks, pose, alignment, quality, colours."""

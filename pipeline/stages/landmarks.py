@@ -1,0 +1,76 @@
+"""landmarks@<source>: finds the eyes and the 68 landmarks of every face, and its pose."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline import images, parts
+from pipeline.faces import landmarks as find
+from pipeline.faces.pose import estimate_pose, roll_of_eyes
+from pipeline.params import load_params
+from pipeline.stages import partwise
+from pipeline.stages.partwise import Row
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the stage reads of params.yaml."""
+
+    faces: str
+    model: str
+    max_disagreement: float
+
+
+def landmarks(options: Options, image: Row, faces: list[Row]) -> list[Row]:
+    """Return the landmarks of each face that was detected in a raw image, or why it has none."""
+    if options.faces == "whole":
+        return [_ids(face) for face in faces]
+    if not faces:
+        return []
+    rgb = images.decode(image["bytes"])
+    return [_landmarks_of(options, rgb, face) for face in faces]
+
+
+STAGE = partwise.PartStage("landmarks", ("raw", "detections"), "landmarks", parts.LANDMARKS, landmarks)
+
+
+def run(source: str) -> None:
+    """Find the landmarks of one source."""
+    params = load_params()
+    domain = params.domain_of(source)
+    options = Options(domain.faces, domain.landmarks, params.landmarks.max_disagreement)
+    weights = () if domain.landmarks == "none" else (domain.landmarks,)
+    partwise.run(STAGE, source, options, weights, params.engine.worker_count)
+
+
+def _landmarks_of(options: Options, rgb: np.ndarray, face: Row) -> Row:
+    named = {point["name"]: (point["x"], point["y"]) for point in face["points"]}
+    if options.faces == "cartoon":
+        # The cartoon detector knows the eyes better than a model of people does.
+        eyes, mouth = np.array([named["left_eye"], named["right_eye"]]), np.array(named["mouth"])
+        if not find.is_upright(eyes, mouth):
+            return partwise.rejection("landmarks", face, "bad_landmarks", "the mouth is not below the eyes")
+        if options.model == "none":
+            return _ids(face) | {"eyes": eyes.round(2).tolist(), "roll_deg": roll_of_eyes(eyes)}
+        points = find.predict_68_cartoon(rgb, named)
+        disagreement = find.disagreement_with_detector(points, named)
+    else:
+        points = find.predict_68(rgb, tuple(face["box_xyxy"]))
+        eyes = find.eye_centers(points)
+        disagreement = find.disagreement_with_itself(rgb, tuple(face["box_xyxy"]), points)
+    if disagreement > options.max_disagreement:
+        detail = f"eyes or mouth {disagreement:.2f} eye distances off, at most {options.max_disagreement}"
+        return partwise.rejection("landmarks", face, "bad_landmarks", detail)
+    return _ids(face) | {
+        "points_68": points.round(2).tolist(),
+        "eyes": eyes.round(2).tolist(),
+        "model": options.model,
+        "quality": round(1 - disagreement / options.max_disagreement, 3),
+        **estimate_pose(points)._asdict(),
+    }
+
+
+def _ids(face: Row) -> Row:
+    return {"image_id": face["image_id"], "face_id": face["face_id"]}

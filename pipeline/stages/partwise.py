@@ -1,0 +1,156 @@
+"""How a per-source stage turns input parts into output parts: from the cache, or else by the engine."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline import cache, engine, parts
+from pipeline.progress import bar
+
+Row = dict[str, Any]
+LOG = Path("logs/stages.jsonl")
+
+
+@dataclass(frozen=True)
+class PartStage:
+    """A stage that works on each row of its first input table by itself.
+
+    `process(options, row, *sides)` gets a row of the first table and the image's rows of the other tables,
+    all without those that were rejected before, and returns the rows of the output: for each face that came
+    in (each image, where no faces came in) its results or one rejection.
+    """
+
+    name: str
+    inputs: tuple[str, ...]
+    output: str
+    schema: pa.Schema
+    process: Callable[..., list[Row]]
+
+
+@dataclass(frozen=True, order=True)
+class Chunk:
+    """Rows `start` to `stop` of a row group of the first input's part."""
+
+    part: str
+    row_group: int
+    start: int
+    stop: int
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return self.stop - self.start
+
+    def halves(self) -> tuple[Chunk, Chunk]:
+        """Return the first and the second half."""
+        middle = (self.start + self.stop) // 2
+        return replace(self, stop=middle), replace(self, start=middle)
+
+
+def rejection(stage: str, row: Row, reason: str, detail: str) -> Row:
+    """Return the row that says why an image, or a face of it, goes no further."""
+    return {
+        "image_id": row["image_id"],
+        "face_id": row.get("face_id"),
+        "stage": stage,
+        "reason": reason,
+        "detail": detail,
+    }
+
+
+def run(stage: PartStage, source: str, options: Any, weight_names: Iterable[str], workers: int) -> None:
+    """Write the whole output of `stage` for one source; only parts that are not in the cache are computed."""
+    started = time.monotonic()
+    target = parts.folder(stage.output, source)
+    target.mkdir(parents=True, exist_ok=True)
+    names = [path.name for path in parts.list_parts(parts.folder(stage.inputs[0], source))]
+    for stale in {path.name for path in parts.list_parts(target)} - set(names):
+        (target / stale).unlink()
+    stage_hash = cache.stage_key(stage.name, source, weight_names)
+    keys = {name: cache.part_key(stage_hash, _inputs(stage, source, name)) for name in names}
+    misses = [name for name in names if not cache.fetch(keys[name], target / name)]
+    for name, rows in _compute(stage, source, options, misses, workers):
+        parts.write_rows(target / name, rows, stage.schema)
+        cache.store(keys[name], target / name)
+    _log(stage.name, source, parts=len(names), computed=len(misses), seconds=time.monotonic() - started)
+
+
+def _compute(
+    stage: PartStage, source: str, options: Any, names: Sequence[str], workers: int
+) -> Iterator[tuple[str, list[Row]]]:
+    """Yield each part's name and rows as soon as its last chunk is done."""
+    chunks = [chunk for name in names for chunk in _chunks(stage, source, name)]
+    left = Counter(chunk.part for chunk in chunks for _ in range(len(chunk)))
+    yield from ((name, []) for name in names if not left[name])
+    done: dict[str, dict[Chunk, list[Row]]] = defaultdict(dict)
+    with bar(f"{stage.name}@{source}", total=left.total(), unit=stage.inputs[0]) as progress:
+        for chunk, rows in engine.map_chunks(partial(process_chunk, stage, source, options), chunks, workers):
+            done[chunk.part][chunk] = _crashed(stage, source, chunk) if rows is None else rows
+            progress.update(len(chunk))
+            left[chunk.part] -= len(chunk)
+            if not left[chunk.part]:
+                yield chunk.part, [row for _, rows in sorted(done.pop(chunk.part).items()) for row in rows]
+
+
+def process_chunk(stage: PartStage, source: str, options: Any, chunk: Chunk) -> list[Row]:
+    """Return the output rows of a chunk; an image on which the code raises becomes a rejection."""
+    results: list[Row] = []
+    for row, sides in _read(stage, source, chunk):
+        try:
+            results += stage.process(options, row, *sides)
+        except Exception as error:
+            detail = f"{type(error).__name__}: {error}"
+            results += [rejection(stage.name, unit, "failed", detail) for unit in _units(row, sides)]
+    return results
+
+
+def _crashed(stage: PartStage, source: str, chunk: Chunk) -> list[Row]:
+    return [
+        rejection(stage.name, unit, "worker_crashed", "the process ended while it worked on this image")
+        for row, sides in _read(stage, source, chunk)
+        for unit in _units(row, sides)
+    ]
+
+
+def _units(row: Row, sides: Sequence[list[Row]]) -> list[Row]:
+    """Return what came in with a row: its faces, or itself."""
+    return [row] if "face_id" in row or not sides else sides[-1]
+
+
+def _read(stage: PartStage, source: str, chunk: Chunk) -> Iterator[tuple[Row, list[list[Row]]]]:
+    first, *others = _inputs(stage, source, chunk.part)
+    by_image = [_by_image(path) for path in others]
+    for row in parts.read_rows(first, row_group=chunk.row_group)[chunk.start : chunk.stop]:
+        if row.get("reason") is None:
+            yield row, [rows.get(row["image_id"], []) for rows in by_image]
+
+
+def _by_image(path: Path) -> dict[str, list[Row]]:
+    grouped: dict[str, list[Row]] = defaultdict(list)
+    for row in parts.read_rows(path):
+        if row["reason"] is None:
+            grouped[row["image_id"]].append(row)
+    return grouped
+
+
+def _chunks(stage: PartStage, source: str, name: str) -> list[Chunk]:
+    sizes = parts.row_group_sizes(_inputs(stage, source, name)[0])
+    return [Chunk(name, group, 0, size) for group, size in enumerate(sizes)]
+
+
+def _inputs(stage: PartStage, source: str, name: str) -> list[Path]:
+    return [parts.folder(table, source) / name for table in stage.inputs]
+
+
+def _log(stage: str, source: str, **figures: float) -> None:
+    LOG.parent.mkdir(exist_ok=True)
+    with LOG.open("a", encoding="utf-8") as file:
+        file.write(json.dumps({"stage": stage, "source": source, **figures}) + "\n")
