@@ -32,7 +32,6 @@ def stage_key(stage: str, source: str, weight_names: Iterable[str]) -> str:
         {
             "code": {str(path): parts.content_hash(path) for path in _code_files(declared["deps"])},
             "params": _values(declared.get("params", []), source),
-            "schema": parts.SCHEMA_VERSION,
             "weights": {name: weights.sha256(name) for name in sorted(weight_names)},
         }
     )

@@ -1,4 +1,4 @@
-"""What a part is: the tables' schemas, the vocabulary of rejections, and reading and writing them whole.
+"""What a part is: the tables' schemas, and reading and writing them whole.
 
 A part is an immutable Parquet file of at most 512 images of one source. The parts of every later stage
 bear the same names: `data/detections/<source>/part-00003.parquet` holds the faces of the images in
@@ -17,41 +17,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.reasons import REASONS
+
 DATA = Path("data")
 SCHEMA_VERSION = 1
 ROW_GROUP_SIZE = 32
 REJECTED_NAME = "rejected.parquet"
-
-REASONS = {
-    # crawl
-    "disallowed_by_robots": "the site's robots.txt or opt-out header forbids it",
-    "not_found": "the server has no such image",
-    "http_error": "the server answered with an error",
-    "unreachable": "no answer in time, or the connection broke",
-    "address_refused": "the address is private, or the redirects lead nowhere",
-    "too_large": "more bytes than allowed",
-    "not_an_image": "the bytes are no image",
-    "too_many_pixels": "more pixels than allowed",
-    "duplicate": "the same bytes are there already",
-    # detect
-    "undecodable": "the image is broken",
-    "too_small": "too few pixels",
-    "no_face": "the detector found nothing",
-    # landmarks
-    "eye_missing": "the detector did not see both eyes",
-    "bad_landmarks": "the landmarks contradict each other or the detector",
-    # align
-    "degenerate_eyes": "the eyes lie on one spot",
-    # catalogue
-    "profile": "turned too far to the side",
-    "blurred": "too blurred",
-    "cropped": "too much of the face lies outside the picture",
-    # any stage
-    "worker_crashed": "the worker process died on it",
-    "failed": "the stage's code raised an error",
-}
-
-DECODE_REASONS = ("undecodable", "too_small", "not_an_image", "too_many_pixels")
 
 _POINT = pa.struct([("name", pa.string()), ("x", pa.float32()), ("y", pa.float32())])
 _COLOR = pa.struct([("name", pa.string()), ("rgb", pa.list_(pa.uint8(), 3))])

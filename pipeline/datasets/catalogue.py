@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from pipeline import parts
 from pipeline.datasets.duplicates import cluster
 from pipeline.datasets.splits import split_of
+from pipeline.reasons import DECODE_REASONS
 
 FACE_TABLES = ("landmarks", "aligned", "colors")
 MEASURED = ("yaw_deg", "pitch_deg", "roll_deg", "eye_distance_px", "sharpness", "padded")
@@ -97,7 +98,7 @@ def funnel(
     for row in rejections:
         reasons.setdefault(row["stage"], Counter())[row["reason"]] += 1
     lost = {stage: counter.total() for stage, counter in reasons.items()}
-    broken = sum(reasons.get("detect", Counter())[reason] for reason in parts.DECODE_REASONS)
+    broken = sum(reasons.get("detect", Counter())[reason] for reason in DECODE_REASONS)
     counts = {
         "discovered": stored + lost.get("crawl", 0),
         "crawled": stored,

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from pipeline.faces.landmarks import LEFT_EYE, RIGHT_EYE
+from pipeline.faces.ibug import LEFT_EYE, RIGHT_EYE
 
 NAMES = {
     "black": (20, 18, 20),

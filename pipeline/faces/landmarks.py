@@ -10,11 +10,9 @@ import dlib
 import numpy as np
 
 from pipeline import weights
-from pipeline.faces.detectors.base import Point
+from pipeline.faces.ibug import MOUTH, eye_centers
 
-LEFT_EYE = slice(36, 42)
-RIGHT_EYE = slice(42, 48)
-MOUTH = slice(48, 68)
+Point = tuple[float, float]
 
 # Where dlib's HOG boxes have the eyes and the mouth, as fractions of the box (medians over photographs).
 _USUAL_IN_BOX = np.array([(0.29, 0.29), (0.71, 0.29), (0.5, 0.755)])
@@ -33,11 +31,6 @@ def predict_68(rgb: np.ndarray, box_xyxy: tuple[float, ...]) -> np.ndarray:
     left, top, right, bottom = (round(side) for side in box_xyxy)
     shape = load_dlib_68()(np.ascontiguousarray(rgb), dlib.rectangle(left, top, right - 1, bottom - 1))
     return np.array([(point.x, point.y) for point in shape.parts()], dtype=np.float64)
-
-
-def eye_centers(points_68: np.ndarray) -> np.ndarray:
-    """Return the centres of the left and the right eye as seen in the image, 2x2."""
-    return np.stack([points_68[LEFT_EYE].mean(axis=0), points_68[RIGHT_EYE].mean(axis=0)])
 
 
 def predict_68_cartoon(rgb: np.ndarray, points: Mapping[str, Point]) -> np.ndarray:

@@ -34,7 +34,9 @@ def explain(what: str) -> str:
     catalogue = _catalogue_rows(raw["image_id"])
     lines = [
         f"image {raw['image_id']}",
-        *_facts(raw, ("source", "url", "page_url", "title", "author", "licence", "licence_url", "fetched_at")),
+        *_facts(
+            raw, ("source", "url", "page_url", "title", "author", "licence", "licence_url", "fetched_at")
+        ),
         f"  crawl      kept in {part}, {raw['width_px']}x{raw['height_px']} {raw['format']}",
     ]
     for face in faces:
@@ -69,7 +71,10 @@ def _face_lines(face: Row, catalogue: dict[str, Row]) -> Iterator[str]:
 
 def _find(what: str) -> Row | None:
     """Return the raw row that is meant, without its bytes, and the path of its part."""
-    image_id, is_url = what.rsplit("-", 1)[0] if "-" in what[-4:] else what, "://" in what or what.startswith("file:")
+    image_id, is_url = (
+        what.rsplit("-", 1)[0] if "-" in what[-4:] else what,
+        "://" in what or what.startswith("file:"),
+    )
     if not is_url and len(image_id) < _MIN_PREFIX:
         raise UserError(f"{what!r}: give at least {_MIN_PREFIX} digits of an id, or a whole URL")
     field = pc.field("url") == what if is_url else pc.starts_with(pc.field("image_id"), image_id)
@@ -88,8 +93,12 @@ def _explain_refused(url: str) -> str:
     for path in sorted((parts.DATA / "raw").glob(f"*/{parts.REJECTED_NAME}")):
         for row in parts.read_rows(path):
             if row["url"] == url:
-                return "\n".join([f"{url}", f"  source     {path.parent.name}", f"  crawl      {_reason(row)}"])
-    raise UserError(f"{url!r}: no image, face or URL of any source; the sources' parts are in {parts.DATA / 'raw'}")
+                return "\n".join(
+                    [f"{url}", f"  source     {path.parent.name}", f"  crawl      {_reason(row)}"]
+                )
+    raise UserError(
+        f"{url!r}: no image, face or URL of any source; the sources' parts are in {parts.DATA / 'raw'}"
+    )
 
 
 def _draw(raw: Row, source: str, part: str, catalogue: dict[str, Row]) -> Iterator[str]:
@@ -101,7 +110,9 @@ def _draw(raw: Row, source: str, part: str, catalogue: dict[str, Row]) -> Iterat
     marked = pictures.with_faces(rgb, [(face["box_xyxy"], face["points_68"]) for face in catalogue.values()])
     crops = _bytes("aligned", source, part, raw["image_id"], key="face_id")
     shown = [("original", marked)]
-    shown += [(f"aligned {name[-1:]}", images.decode(data)) for name, data in crops.items() if data is not None]
+    shown += [
+        (f"aligned {name[-1:]}", images.decode(data)) for name, data in crops.items() if data is not None
+    ]
     target = FOLDER / f"{raw['image_id'][:16]}.png"
     target.parent.mkdir(parents=True, exist_ok=True)
     pictures.strip(shown, _PICTURE_HEIGHT_PX).save(target)

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline import images, parts
+from pipeline.reasons import REASONS
 from pipeline.report import pictures
 
 Row = dict[str, Any]
@@ -36,7 +37,7 @@ def render() -> str:
         sources=[_source(name, counts) for name, counts in funnel.items()],
         domains=_domains(),
         steps=STEPS,
-        meaning=parts.REASONS,
+        meaning=REASONS,
         color_parts=COLOR_PARTS,
     )
 
@@ -44,7 +45,9 @@ def render() -> str:
 def _source(name: str, counts: dict[str, Any]) -> dict[str, Any]:
     is_mine = pc.field("source") == name
     kept = pq.read_table(
-        CATALOGUE / "faces.parquet", columns=_FACE_COLUMNS + _COLOR_COLUMNS, filters=is_mine & pc.field("kept")
+        CATALOGUE / "faces.parquet",
+        columns=_FACE_COLUMNS + _COLOR_COLUMNS,
+        filters=is_mine & pc.field("kept"),
     ).to_pylist()
     rejected = pq.read_table(CATALOGUE / "rejections.parquet", filters=is_mine).to_pylist()
     return {
@@ -65,7 +68,8 @@ def _reasons(rejected: Iterable[Row]) -> list[tuple[str, str, int]]:
 def _face_sheet(source: str, faces: Sequence[Row]) -> list[Row]:
     crops = _bytes_of("aligned", source, faces, "face_id")
     return [
-        face | {"picture": pictures.data_uri(images.decode(crops[face["face_id"]])), "swatches": _swatches(face)}
+        face
+        | {"picture": pictures.data_uri(images.decode(crops[face["face_id"]])), "swatches": _swatches(face)}
         for face in faces
     ]
 
@@ -94,7 +98,11 @@ def _rejected_picture(row: Row, raw: dict[str, bytes], boxes: dict[str, Sequence
 def _swatches(face: Row) -> list[tuple[str, str, str]]:
     """Return part, CSS colour and description of each colour that the face has."""
     return [
-        (part, _css(face[f"{part}_rgb"]), f"{part}: {face[f'{part}_name']}, {face[f'{part}_confidence']:.0%} sure")
+        (
+            part,
+            _css(face[f"{part}_rgb"]),
+            f"{part}: {face[f'{part}_name']}, {face[f'{part}_confidence']:.0%} sure",
+        )
         for part in COLOR_PARTS
         if face[f"{part}_rgb"] is not None
     ]
@@ -148,7 +156,9 @@ def _bytes_of(table: str, source: str, rows: Iterable[Row], key: str) -> dict[st
     found: dict[str, bytes] = {}
     for part, ids in wanted.items():
         chosen = pq.read_table(
-            parts.folder(table, source) / part, columns=[key, "bytes"], filters=pc.field(key).isin(sorted(ids))
+            parts.folder(table, source) / part,
+            columns=[key, "bytes"],
+            filters=pc.field(key).isin(sorted(ids)),
         )
         found |= dict(zip(chosen[key].to_pylist(), chosen["bytes"].to_pylist(), strict=True))
     return found

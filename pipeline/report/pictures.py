@@ -51,7 +51,10 @@ def strip(pictures: Sequence[tuple[str, np.ndarray]], height_px: int) -> Image.I
     """Return pictures side by side at one height, each with its caption above."""
     caption_px = 18
     scaled = [
-        (text, Image.fromarray(rgb).resize((max(round(rgb.shape[1] * height_px / rgb.shape[0]), 1), height_px)))
+        (
+            text,
+            Image.fromarray(rgb).resize((max(round(rgb.shape[1] * height_px / rgb.shape[0]), 1), height_px)),
+        )
         for text, rgb in pictures
     ]
     sheet = Image.new("RGB", (sum(image.width + 8 for _, image in scaled), height_px + caption_px), "white")

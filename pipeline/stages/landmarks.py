@@ -8,6 +8,7 @@ import numpy as np
 
 from pipeline import images, parts
 from pipeline.faces import landmarks as find
+from pipeline.faces.ibug import eye_centers
 from pipeline.faces.pose import estimate_pose, roll_of_eyes
 from pipeline.params import load_params
 from pipeline.stages import partwise
@@ -58,7 +59,7 @@ def _landmarks_of(options: Options, rgb: np.ndarray, face: Row) -> Row:
         disagreement = find.disagreement_with_detector(points, named)
     else:
         points = find.predict_68(rgb, tuple(face["box_xyxy"]))
-        eyes = find.eye_centers(points)
+        eyes = eye_centers(points)
         disagreement = find.disagreement_with_itself(rgb, tuple(face["box_xyxy"]), points)
     if disagreement > options.max_disagreement:
         detail = f"eyes or mouth {disagreement:.2f} eye distances off, at most {options.max_disagreement}"

@@ -1,0 +1,52 @@
+# The environment and the commands of every day. `make repro` does all of it from a bare Python 3.11, git and make.
+PYTHON ?= python3
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.PHONY: help setup repro report test test-all lint ui clean
+
+help:            ## this list
+	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+
+setup: .venv/installed  ## the environment in .venv, with the versions of constraints.txt
+
+# uv lives in an environment of its own, so that an externally managed Python is left alone.
+.uv/bin/uv: constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' || { echo "Python's venv module is missing (Debian: apt install python3-venv)"; exit 1; }
+	$(PYTHON) -m venv .uv
+	.uv/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
+	@touch $@
+
+.venv/installed: .uv/bin/uv pyproject.toml constraints.txt
+	.uv/bin/uv venv --quiet --allow-existing --no-python-downloads --python $(PYTHON) .venv
+	.uv/bin/uv pip install --quiet --python .venv --constraint constraints.txt --editable '.[flows,dev]'
+	@touch $@
+
+repro: setup     ## run what changed, from crawl to report
+	python -m pipeline check
+	dvc repro
+	@echo "open $(CURDIR)/report/index.html"
+
+report: setup    ## write the report anew and say where it is
+	dvc repro --force --single-item report
+	@echo "open $(CURDIR)/report/index.html"
+
+test: lint       ## lint, types, import contracts, and the tests but the long ones
+	pytest -m "not long"
+
+test-all: lint   ## the same with the long tests
+	pytest
+
+lint: setup
+	ruff check .
+	ruff format --check .
+	mypy
+	lint-imports
+
+ui: setup        ## the Prefect UI of this checkout, on http://127.0.0.1:4200
+	PREFECT_HOME=$(CURDIR)/.state/prefect PREFECT_SERVER_ANALYTICS_ENABLED=false DO_NOT_TRACK=1 \
+	PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT=false prefect server start
+
+clean:           ## remove what can be made again; crawled images and DVC's cache stay
+	rm -rf .cache logs report .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	find data -mindepth 2 -path data/raw -prune -o -mindepth 2 -not -path 'data/raw/*' -not -name .gitkeep -delete

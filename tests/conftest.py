@@ -1,0 +1,41 @@
+"""Workspaces to run in, and pictures to run on."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmarks.real_pictures import MISSING, find_real_pictures
+from benchmarks.workspace import Workspace
+
+
+@pytest.fixture(scope="session")
+def real_pictures() -> Path:
+    folder = find_real_pictures()
+    if folder is None:
+        pytest.skip(MISSING)
+    return folder
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Callable[[dict], Workspace]:
+    """Return a maker of workspaces with the given sources."""
+    return lambda sources: Workspace(tmp_path / "workspace", sources)
+
+
+@pytest.fixture
+def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Work in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def jpeg(pixels: np.ndarray, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "JPEG", **options)
+    return buffer.getvalue()

@@ -1,0 +1,57 @@
+"""dvc.yaml lists for each stage exactly the code that it runs: no more, or it reruns in vain; no less, or it lies."""
+
+from pathlib import Path
+
+import grimp
+import pytest
+import yaml
+
+from benchmarks.real_pictures import REPOSITORY
+
+STAGES = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"]
+# What these do cannot change a stage's output, or reaches it by another way that is tracked.
+NOT_LISTED = {
+    "pipeline.params": "validates params.yaml, whose values DVC tracks",
+    "pipeline.errors": "words for the user",
+    "pipeline.cache": "gives back what was computed",
+    "pipeline.engine": "spreads work",
+    "pipeline.progress": "draws a bar",
+    "pipeline.weights": "finds files whose hashes are in the cache's keys",
+}
+VOCABULARY = {"pipeline.reasons": "checks rejections on write"}
+GRAPH = grimp.build_graph("pipeline")
+
+
+def file_of(module: str) -> Path:
+    path = Path(*module.split("."))
+    return path / "__init__.py" if (REPOSITORY / path).is_dir() else path.with_suffix(".py")
+
+
+def has_code(file: Path) -> bool:
+    """Tell a package's __init__ that holds more than its docstring."""
+    return bool((REPOSITORY / file).read_text().split('"""', 2)[-1].strip())
+
+
+def imported_by(stage: str) -> set[Path]:
+    module = f"pipeline.stages.{stage}"
+    modules = GRAPH.find_upstream_modules(module) | {module}
+    return {file for file in map(file_of, modules - NOT_LISTED.keys()) if has_code(file)}
+
+
+def listed_by(stage: str) -> set[Path]:
+    declared = STAGES[stage].get("do", STAGES[stage])["deps"]
+    paths = [REPOSITORY / path for path in declared if path.startswith("pipeline")]
+    files = {file for path in paths for file in (path.rglob("*.py") if path.is_dir() else [path])}
+    return {file.relative_to(REPOSITORY) for file in files if file.suffix == ".py"}
+
+
+@pytest.mark.parametrize("stage", [name for name in STAGES if name != "crawl"])
+def test_a_stage_lists_exactly_the_code_it_imports(stage: str) -> None:
+    optional = {file_of(name) for name in VOCABULARY}
+    assert listed_by(stage) - optional == imported_by(stage) - optional
+
+
+def test_a_crawl_is_never_implied_by_code() -> None:
+    """A changed line of code must not send the crawler out again."""
+    assert "deps" not in STAGES["crawl"]["do"]
+    assert STAGES["crawl"]["do"]["params"] == ["sources.${key}"]

@@ -1,0 +1,74 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from benchmarks.real_pictures import REPOSITORY
+from pipeline.errors import UserError
+from pipeline.params import Params, load_params
+
+
+def params_with(tmp_path: Path, **sections: object) -> Path:
+    values = yaml.safe_load((REPOSITORY / "params.yaml").read_text()) | sections
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(values))
+    return path
+
+
+def message(path: Path) -> str:
+    with pytest.raises(UserError) as error:
+        load_params(path)
+    return str(error.value)
+
+
+def test_the_shipped_params_are_valid() -> None:
+    params = load_params(REPOSITORY / "params.yaml")
+    assert params.domain_of("demo-cartoons").detector == "animeface"
+
+
+def test_no_sources_and_no_experiments_are_valid(tmp_path: Path) -> None:
+    assert load_params(params_with(tmp_path, sources={}, experiments={})).sources == {}
+
+
+@pytest.mark.parametrize(
+    ("sections", "words"),
+    [
+        ({"detekt": {}}, ["detekt", "unknown"]),
+        ({"engine": {"kind": "ray", "workers": 2}}, ["engine.kind", "'ray'", "'local'"]),
+        ({"engine": {"kind": "local", "workers": 0}}, ["engine.workers", "got 0"]),
+        ({"landmarks": {"max_disagreement": -1}}, ["landmarks.max_disagreement", "greater than 0", "-1"]),
+        ({"landmarks": {}}, ["landmarks.max_disagreement", "missing"]),
+        ({"crawl": {"part_size": 513, "contact": ""}}, ["crawl.part_size", "512", "513"]),
+        ({"sources": {"x": {"kind": "demo", "domain": "moon"}}}, ["sources.x.domain", "'moon'", "photo"]),
+        ({"sources": {"Bad Name": {"kind": "demo", "domain": "photo"}}}, ["sources.Bad Name", "match"]),
+        (
+            {"domains": {"photo": {"faces": "whole", "detector": "dlib-hog", "landmarks": "none"}}},
+            ["domains.photo", "detector must be 'none'"],
+        ),
+        ({"experiments": {"x": {"method": "magic", "domains": []}}}, ["experiments.x", "'magic'"]),
+    ],
+)
+def test_an_error_names_file_key_value_and_what_is_allowed(
+    tmp_path: Path, sections: dict, words: list[str]
+) -> None:
+    said = message(params_with(tmp_path, **sections))
+    assert "params.yaml" in said
+    for word in words:
+        assert word in said
+
+
+def test_a_missing_file_says_where_to_run(tmp_path: Path) -> None:
+    assert "no such file" in message(tmp_path / "params.yaml")
+
+
+def test_broken_yaml_is_one_message(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text("a: [")
+    assert "not valid YAML" in message(tmp_path / "params.yaml")
+
+
+def test_sections_that_stages_read_have_no_defaults() -> None:
+    """DVC sees params.yaml, not defaults in code: a default that changes would go unnoticed."""
+    for name in ("detect", "landmarks", "align", "quality", "catalogue"):
+        section = Params.model_fields[name].annotation
+        assert section is not None
+        assert all(field.is_required() for field in section.model_fields.values()), name
