@@ -44,7 +44,7 @@ lint: setup
 	lint-imports
 
 ui: setup        ## the Prefect UI of this checkout, on http://127.0.0.1:4200
-	PREFECT_HOME=$(CURDIR)/.state/prefect PREFECT_SERVER_ANALYTICS_ENABLED=false DO_NOT_TRACK=1 \
+	PREFECT_HOME=$(CURDIR)/.prefect PREFECT_SERVER_ANALYTICS_ENABLED=false DO_NOT_TRACK=1 \
 	PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT=false prefect server start
 
 clean:           ## remove what can be made again; crawled images and DVC's cache stay

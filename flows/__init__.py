@@ -6,7 +6,7 @@ Prefect's settings for this checkout: its own home, no telemetry, patience for a
 import os
 from pathlib import Path
 
-os.environ.setdefault("PREFECT_HOME", str(Path(".state/prefect").absolute()))
+os.environ.setdefault("PREFECT_HOME", str(Path(".prefect").absolute()))
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
 os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")
 os.environ.setdefault("PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT", "false")

@@ -1,4 +1,4 @@
-"""dvc.yaml lists for each stage exactly the code that it runs: no more, or it reruns in vain; no less, or it lies."""
+"""dvc.yaml lists for each stage exactly the code it runs: with more it reruns in vain, with less it lies."""
 
 from pathlib import Path
 

@@ -30,8 +30,8 @@ def explain(what: str) -> str:
         return _explain_refused(what)
     part = Path(raw.pop("path"))
     source = part.parent.name
-    faces = _table_rows("detections", source, part.name, raw["image_id"])
     catalogue = _catalogue_rows(raw["image_id"])
+    faces = _table_rows("detections", source, part.name, raw["image_id"])
     lines = [
         f"image {raw['image_id']}",
         *_facts(
@@ -56,17 +56,19 @@ def _face_lines(face: Row, catalogue: dict[str, Row]) -> Iterator[str]:
         return
     if known["yaw_deg"] is not None:
         angles = _numbers([known["yaw_deg"], known["pitch_deg"], known["roll_deg"]])
-        yield f"  landmarks  {known['model']}, quality {known['quality']:.2f}, yaw pitch roll {angles} degrees"
+        yield f"  landmarks  {known['model']}, quality {known['quality']:.2f}, yaw pitch roll {angles}°"
     if known["stage"] == "align":
         yield f"  align      {_reason(known)}"
         return
-    yield f"  align      {known['size_px']} px, padded {known['padded']:.0%}, sharpness {known['sharpness']:.0f}"
+    sharpness = f"sharpness {known['sharpness']:.0f}"
+    yield f"  align      {known['size_px']} px, padded {known['padded']:.0%}, {sharpness}"
     for part in ("skin", "hair", "left_eye", "right_eye"):
         if known[f"{part}_rgb"] is not None:
-            rgb = _numbers(known[f"{part}_rgb"])
-            yield f"  colors     {part}: {known[f'{part}_name']} ({rgb}), {known[f'{part}_confidence']:.0%} sure"
+            sure = f"{known[f'{part}_confidence']:.0%} sure"
+            yield f"  colors     {part}: {known[f'{part}_name']} ({_numbers(known[f'{part}_rgb'])}), {sure}"
     kept = "kept" if known["kept"] else _reason(known)
-    yield f"  catalogue  {kept}; domain {known['domain']}, split {known['split']}, cluster {known['cluster'][:12]}"
+    place = f"domain {known['domain']}, split {known['split']}, cluster {known['cluster'][:12]}"
+    yield f"  catalogue  {kept}; {place}"
 
 
 def _find(what: str) -> Row | None:
@@ -102,7 +104,7 @@ def _explain_refused(url: str) -> str:
 
 
 def _draw(raw: Row, source: str, part: str, catalogue: dict[str, Row]) -> Iterator[str]:
-    """Write the image with its faces, and each aligned crop, side by side; return the line that says where."""
+    """Write the image with its faces and each aligned crop, side by side; say where."""
     try:
         rgb = images.decode(_bytes("raw", source, part, raw["image_id"])[raw["image_id"]])
     except images.ImageProblem:
@@ -129,7 +131,10 @@ def _bytes(table: str, source: str, part: str, image_id: str, key: str = "image_
 
 
 def _catalogue_rows(image_id: str) -> dict[str, Row]:
-    rows = pq.read_table(CATALOGUE / "faces.parquet", filters=pc.field("image_id") == image_id).to_pylist()
+    path = CATALOGUE / "faces.parquet"
+    if not path.exists():
+        raise UserError(f"{path} is missing: run dvc repro first")
+    rows = pq.read_table(path, filters=pc.field("image_id") == image_id).to_pylist()
     return {row["face_id"]: row for row in rows}
 
 
