@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
 
 import cv2
 import numpy as np
@@ -34,29 +35,46 @@ _SAME = 15.0
 _MIN_PIXELS = 12
 
 
+Rgb = tuple[int, int, int]
+Estimate = tuple[np.ndarray, float]
+
+
 class Color(NamedTuple):
     """An sRGB colour 0..255, its name, and the share of its region's pixels that look like it."""
 
-    rgb: tuple[int, int, int]
+    rgb: Rgb
     name: str
     confidence: float
 
 
-def estimate_colors(rgb: np.ndarray, points_68: np.ndarray) -> dict[str, Color | None]:
+def estimate_colors(
+    rgb: np.ndarray,
+    points_68: np.ndarray,
+    eyes: np.ndarray,
+    faces: Literal["real", "cartoon"],
+    known: Mapping[str, Rgb],
+) -> dict[str, Color | None]:
     """Return the colours `skin`, `hair`, `left_eye` and `right_eye` of an aligned face; None where unseen.
 
-    `rgb` is HxWx3 uint8, `points_68` are in its pixels.
+    `rgb` is HxWx3 uint8, `points_68` and `eyes` (2x2) are in its pixels. Skin and hair that the detector
+    knows are `known`: flat cartoon colours it reads better than anyone.
     """
     lab = _lab(rgb)
-    skin = _dominant(lab[_skin_region(rgb.shape, points_68)])
+    skin_pixels = lab[_skin_region(rgb.shape, points_68)]
+    skin = _given(known.get("skin"), skin_pixels) or _dominant(skin_pixels)
     hair_pixels = lab[_hair_region(rgb.shape, points_68)]
-    hair = _dominant(hair_pixels if skin is None else hair_pixels[_distance(hair_pixels, skin[0]) > _SAME])
-    eyes = (_iris(lab, points_68[eye]) for eye in (LEFT_EYE, RIGHT_EYE))
-    found = zip(("skin", "hair", "left_eye", "right_eye"), (skin, hair, *eyes), strict=True)
+    not_skin = hair_pixels if skin is None else hair_pixels[_distance(hair_pixels, skin[0]) > _SAME]
+    hair = _given(known.get("hair"), hair_pixels) or _dominant(not_skin)
+    skin_lab = None if skin is None else skin[0]
+    if faces == "cartoon":
+        irises = [_cartoon_iris(lab, eye, np.linalg.norm(eyes[1] - eyes[0]), skin_lab) for eye in eyes]
+    else:
+        irises = [_iris(lab, points_68[eye]) for eye in (LEFT_EYE, RIGHT_EYE)]
+    found = zip(("skin", "hair", "left_eye", "right_eye"), (skin, hair, *irises), strict=True)
     return {part: None if estimate is None else _color(*estimate) for part, estimate in found}
 
 
-def name_of(rgb: tuple[int, int, int]) -> str:
+def name_of(rgb: Rgb) -> str:
     """Return the name of the nearest of the named colours."""
     names = np.array(list(NAMES.values()), np.uint8)[None]
     nearest = _distance(_lab(names)[0], _lab(np.array([[rgb]], np.uint8))[0, 0]).argmin()
@@ -89,7 +107,7 @@ def _hair_region(shape: tuple[int, ...], points: np.ndarray) -> np.ndarray:
     return mask.astype(bool)
 
 
-def _iris(lab: np.ndarray, eye: np.ndarray) -> tuple[np.ndarray, float] | None:
+def _iris(lab: np.ndarray, eye: np.ndarray) -> Estimate | None:
     """The eye's middle, without highlights and sclera (bright, colourless) and the dark of the pupil."""
     center, half_width = eye.mean(axis=0), np.ptp(eye[:, 0]) / 2
     disc = np.zeros(lab.shape[:2], np.uint8)
@@ -107,7 +125,30 @@ def _iris(lab: np.ndarray, eye: np.ndarray) -> tuple[np.ndarray, float] | None:
     return _dominant(lit)
 
 
-def _dominant(pixels: np.ndarray) -> tuple[np.ndarray, float] | None:
+def _cartoon_iris(lab: np.ndarray, eye: np.ndarray, apart: float, skin: np.ndarray | None) -> Estimate | None:
+    """The colourful part of a disc on the eye: no rim, pupil, lashes (dark), white, highlights or skin."""
+    disc = np.zeros(lab.shape[:2], np.uint8)
+    cv2.circle(disc, eye.round().astype(int).tolist(), max(round(apart * 0.2), 3), 1, -1)
+    pixels = lab[disc.astype(bool)]
+    chroma = np.hypot(pixels[:, 1], pixels[:, 2])
+    seen = (pixels[:, 0] > 18) & (pixels[:, 0] < 88) & (chroma > 8)
+    if skin is not None:
+        seen &= _distance(pixels, skin) > _SAME
+    if seen.sum() < _MIN_PIXELS:
+        return None
+    vivid = pixels[seen][chroma[seen] >= np.median(chroma[seen])]
+    return _dominant(vivid)
+
+
+def _given(rgb: Rgb | None, region: np.ndarray) -> Estimate | None:
+    """Return a colour that is known already, with the share of the region that looks like it."""
+    if rgb is None or len(region) == 0:
+        return None
+    lab = _lab(np.array([[rgb]], np.uint8))[0, 0]
+    return lab, float((_distance(region, lab) < _SAME).mean())
+
+
+def _dominant(pixels: np.ndarray) -> Estimate | None:
     """Return the colour that most pixels are near to, and their share.
 
     A few rounds of a mean over what is near, from the median on: shadows, highlights and strays drop out.

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Literal
+
 import numpy as np
 
 from pipeline import images, parts
@@ -12,14 +15,27 @@ from pipeline.stages import partwise
 from pipeline.stages.partwise import Row
 
 
-def colors(options: None, aligned: Row, landmarks: list[Row]) -> list[Row]:
+@dataclass(frozen=True)
+class Options:
+    """What the stage reads of params.yaml."""
+
+    faces: Literal["real", "cartoon", "whole"]
+
+
+def colors(options: Options, aligned: Row, landmarks: list[Row], detections: list[Row]) -> list[Row]:
     """Return the colours of one aligned face; none are known without the 68 landmarks."""
     row = {"image_id": aligned["image_id"], "face_id": aligned["face_id"]}
-    points = next(face["points_68"] for face in landmarks if face["face_id"] == aligned["face_id"])
-    if points is None:
+    marked, detected = (_of_face(row["face_id"], rows) for rows in (landmarks, detections))
+    if marked["points_68"] is None:
         return [row]
     matrix = np.array(aligned["matrix"]).reshape(2, 3)
-    found = estimate_colors(images.decode(aligned["bytes"]), transform(np.array(points), matrix))
+    found = estimate_colors(
+        images.decode(aligned["bytes"]),
+        transform(np.array(marked["points_68"]), matrix),
+        transform(np.array(marked["eyes"]), matrix),
+        options.faces,
+        {color["name"]: tuple(color["rgb"]) for color in detected["colors"]},
+    )
     for part, color in found.items():
         if color is not None:
             row |= {
@@ -30,9 +46,14 @@ def colors(options: None, aligned: Row, landmarks: list[Row]) -> list[Row]:
     return [row]
 
 
-STAGE = partwise.PartStage("colors", ("aligned", "landmarks"), "colors", parts.COLORS, colors)
+def _of_face(face_id: str, rows: list[Row]) -> Row:
+    return next(row for row in rows if row["face_id"] == face_id)
+
+
+STAGE = partwise.PartStage("colors", ("aligned", "landmarks", "detections"), "colors", parts.COLORS, colors)
 
 
 def run(source: str) -> None:
     """Estimate the colours of one source's faces."""
-    partwise.run(STAGE, source, None, (), load_params().engine.worker_count)
+    params = load_params()
+    partwise.run(STAGE, source, Options(params.domain_of(source).faces), (), params.engine.worker_count)

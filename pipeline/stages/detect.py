@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from pipeline import images, parts
 from pipeline.faces.detection import find_faces
 from pipeline.faces.detectors import load_detector
@@ -29,6 +31,11 @@ def detect(options: Options, image: Row) -> list[Row]:
         rgb = images.decode(image["bytes"])
     except images.ImageProblem as problem:
         return [partwise.rejection("detect", image, problem.reason, problem.detail)]
+    return faces_of(options, image["image_id"], rgb)
+
+
+def faces_of(options: Options, image_id: str, rgb: np.ndarray) -> list[Row]:
+    """Return a row for each face of HxWx3 uint8 RGB, or one that says that there is none."""
     if options.detector == "none":
         height, width = rgb.shape[:2]
         faces = [Detection((0, 0, width, height), 1.0)]
@@ -36,8 +43,8 @@ def detect(options: Options, image: Row) -> list[Row]:
         detector = load_detector(options.detector)
         faces = find_faces(rgb, detector, options.long_side_px, options.min_score, options.max_faces)
     if not faces:
-        return [partwise.rejection("detect", image, "no_face", f"{options.detector} found nothing")]
-    return [_row(image["image_id"], index, face, options.detector) for index, face in enumerate(faces)]
+        return [partwise.rejection("detect", {"image_id": image_id}, "no_face", f"{options.detector} found nothing")]
+    return [_row(image_id, index, face, options.detector) for index, face in enumerate(faces)]
 
 
 STAGE = partwise.PartStage("detect", ("raw",), "detections", parts.DETECTIONS, detect)

@@ -1,0 +1,108 @@
+"""The rendered faces against their ground truth: found, eyes, landmarks and colours.
+
+`python -m benchmarks.demo_faces [COUNT]`
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+
+import numpy as np
+from skimage.color import deltaE_ciede2000, rgb2lab
+
+from pipeline.faces import alignment
+from pipeline.faces.colors import estimate_colors
+from pipeline.params import Params, load_params
+from pipeline.sources.demo import cartoons, portraits
+from pipeline.sources.demo.truth import Face, Picture
+from pipeline.stages import detect, landmarks
+
+DRAWERS = {"portrait": (portraits.draw, "photo"), "cartoon": (cartoons.draw, "anime")}
+COLOR_PARTS = ("skin", "hair", "left_eye", "right_eye")
+
+
+def main() -> None:
+    count = int(sys.argv[1]) if sys.argv[1:] else 240
+    for style in DRAWERS:
+        measure(style, count)
+
+
+def measure(style: str, count: int) -> None:
+    draw, domain_name = DRAWERS[style]
+    params = load_params()
+    domain = params.domains[domain_name]
+    searching = detect.Options(domain.detector, **params.detect.model_dump())
+    marking = landmarks.Options(domain.faces, domain.landmarks, params.landmarks.max_disagreement)
+    counts: Counter[str] = Counter()
+    errors: dict[str, list[float]] = defaultdict(list)
+    for index in range(count):
+        picture = draw(0, index)
+        rows = [row for row in detect.faces_of(searching, "", picture.pixels) if not row.get("reason")]
+        counts["found without a face there"] += len(rows) - len(matches(picture, rows))
+        for face, row in matches(picture, rows):
+            counts["findable found"] += face.findable
+            counts["hidden found"] += not face.findable
+            marked = landmarks.landmarks_of(marking, picture.pixels, row)
+            if marked.get("reason"):
+                counts[marked["reason"]] += 1
+                continue
+            compare(params, domain.faces, picture, face, row | marked, errors)
+        counts["findable"] += sum(face.findable for face in picture.faces)
+        counts["hidden"] += sum(not face.findable for face in picture.faces)
+    print(f"{style}: {dict(counts)}")
+    for name, values in errors.items():
+        print(f"  {name}: median {np.median(values):.3g}, 90% {np.quantile(values, 0.9):.3g}, worst {max(values):.3g}")
+
+
+def matches(picture: Picture, rows: Iterable[dict]) -> list[tuple[Face, dict]]:
+    """Return each true face with the found one whose box has the middle between its eyes."""
+    found = []
+    for face in picture.faces:
+        x, y = (np.array(face.left_eye) + face.right_eye) / 2
+        for row in rows:
+            left, top, right, bottom = row["box_xyxy"]
+            if left <= x <= right and top <= y <= bottom:
+                found.append((face, row))
+                break
+    return found
+
+
+def compare(
+    params: Params, kind: str, picture: Picture, face: Face, row: dict, errors: dict[str, list[float]]
+) -> None:
+    settings = params.align
+    eyes, truth = np.array(row["eyes"]), np.array([face.left_eye, face.right_eye])
+    apart = np.linalg.norm(truth[1] - truth[0])
+    errors["eye error / eye distance"].append(float(np.linalg.norm(eyes - truth, axis=1).max() / apart))
+    points = np.array(row["points_68"])
+    off = np.linalg.norm(points - face.landmarks_68, axis=1).mean()
+    errors["68-point error / eye distance"].append(float(off / apart))
+    matrix = alignment.eye_similarity(eyes, settings.size_px, settings.eye_y, settings.eye_distance)
+    goal = np.array([(0.5 + side * settings.eye_distance / 2, settings.eye_y) for side in (-1, 1)])
+    placed = alignment.transform(truth, matrix) / settings.size_px
+    errors["eyes from their places / side"].append(float(np.linalg.norm(placed - goal, axis=1).max()))
+    errors["yaw error, degrees"].append(abs(row["yaw_deg"] - face.yaw_deg))
+    crop = alignment.warp(picture.pixels, matrix, settings.size_px)
+    colors = estimate_colors(
+        crop,
+        alignment.transform(points, matrix),
+        alignment.transform(eyes, matrix),
+        kind,
+        {color["name"]: tuple(color["rgb"]) for color in row["colors"]},
+    )
+    for part, color in colors.items():
+        if color is not None:
+            errors[f"{part} ΔE00"].append(delta_e(color.rgb, getattr(face, f"{part}_rgb")))
+        else:
+            errors[f"{part} unseen"].append(1)
+
+
+def delta_e(one: tuple[int, ...], other: tuple[int, ...]) -> float:
+    labs = (rgb2lab(np.array(rgb, float).reshape(1, 1, 3) / 255) for rgb in (one, other))
+    return float(deltaE_ciede2000(*labs).item())
+
+
+if __name__ == "__main__":
+    main()

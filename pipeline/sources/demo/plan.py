@@ -1,0 +1,32 @@
+"""What stands at each index, fixed beforehand: how many faces, which are hidden, what kind of gallery entry.
+
+The places are chosen so that any 24 entries in a row from the start hold one of each kind, and 240 hold
+8 pictures of two faces, 8 of none, 8 near-duplicates, 4 duplicates and 15 hidden faces.
+"""
+
+_BROKEN, _MISSING, _PRIVATE = 5, 14, 20
+
+
+def face_count(index: int) -> int:
+    """How many faces the picture has: of every thirty one has two and one has none."""
+    return {8: 2, 17: 0}.get(index % 30, 1)
+
+
+def is_hidden(index: int) -> bool:
+    """Whether the picture's face is drawn so that a detector may well miss it: one of every sixteen."""
+    return index % 16 == 11
+
+
+def entry_kind(index: int) -> str:
+    """What kind of gallery entry the index is (see `site.Entry`)."""
+    fixed = {_BROKEN: "broken", _MISSING: "missing", _PRIVATE: "private"}
+    if index in fixed:
+        return fixed[index]
+    if index % 60 == 13:
+        return "duplicate"
+    return {8: "two", 17: "none", 22: "near-duplicate"}.get(index % 30, "single")
+
+
+def original_of(index: int) -> int:
+    """The index whose picture the entry shows: an earlier one's for duplicates, else its own."""
+    return index - {"duplicate": 4, "near-duplicate": 6}.get(entry_kind(index), 0)
