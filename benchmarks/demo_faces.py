@@ -8,13 +8,15 @@ from __future__ import annotations
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 import numpy as np
 from skimage.color import deltaE_ciede2000, rgb2lab
 
+from benchmarks.real_pictures import REPOSITORY
 from pipeline.faces import alignment
 from pipeline.faces.colors import estimate_colors
-from pipeline.params import Params, load_params
+from pipeline.params import Align, load_params
 from pipeline.sources.demo import cartoons, portraits
 from pipeline.sources.demo.truth import Face, Picture
 from pipeline.stages import detect, landmarks
@@ -23,37 +25,52 @@ DRAWERS = {"portrait": (portraits.draw, "photo"), "cartoon": (cartoons.draw, "an
 COLOR_PARTS = ("skin", "hair", "left_eye", "right_eye")
 
 
+@dataclass
+class Measured:
+    """How many faces were found, and how far off each measure was."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    errors: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+
+
 def main() -> None:
     count = int(sys.argv[1]) if sys.argv[1:] else 240
     for style in DRAWERS:
-        measure(style, count)
+        measured = measure(style, count)
+        print(f"{style}: " + ", ".join(f"{what} {number}" for what, number in measured.counts.items()))
+        for name, values in measured.errors.items():
+            median, most = np.quantile(values, (0.5, 0.9))
+            print(f"  {name}: median {median:.3g}, 90% {most:.3g}, worst {max(values):.3g}")
 
 
-def measure(style: str, count: int) -> None:
+def measure(style: str, count: int) -> Measured:
+    """Detect, mark and align the first `count` pictures of a style, and compare with the truth."""
     draw, domain_name = DRAWERS[style]
-    params = load_params()
+    params = load_params(REPOSITORY / "params.yaml")
     domain = params.domains[domain_name]
     searching = detect.Options(domain.detector, **params.detect.model_dump())
     marking = landmarks.Options(domain.faces, domain.landmarks, params.landmarks.max_disagreement)
-    counts: Counter[str] = Counter()
-    errors: dict[str, list[float]] = defaultdict(list)
+    measured = Measured()
     for index in range(count):
         picture = draw(0, index)
         rows = [row for row in detect.faces_of(searching, "", picture.pixels) if not row.get("reason")]
-        counts["found without a face there"] += len(rows) - len(matches(picture, rows))
-        for face, row in matches(picture, rows):
-            counts["findable found"] += face.findable
-            counts["hidden found"] += not face.findable
+        matched = matches(picture, rows)
+        measured.counts += Counter(
+            {
+                "findable": sum(face.findable for face in picture.faces),
+                "findable found": sum(face.findable for face, _ in matched),
+                "hidden": sum(not face.findable for face in picture.faces),
+                "hidden found": sum(not face.findable for face, _ in matched),
+                "found without a face there": len(rows) - len(matched),
+            }
+        )
+        for face, row in matched:
             marked = landmarks.landmarks_of(marking, picture.pixels, row)
             if marked.get("reason"):
-                counts[marked["reason"]] += 1
-                continue
-            compare(params, domain.faces, picture, face, row | marked, errors)
-        counts["findable"] += sum(face.findable for face in picture.faces)
-        counts["hidden"] += sum(not face.findable for face in picture.faces)
-    print(f"{style}: {dict(counts)}")
-    for name, values in errors.items():
-        print(f"  {name}: median {np.median(values):.3g}, 90% {np.quantile(values, 0.9):.3g}, worst {max(values):.3g}")
+                measured.counts[marked["reason"]] += 1
+            else:
+                compare(params.align, domain.faces == "cartoon", picture, face, row | marked, measured.errors)
+    return measured
 
 
 def matches(picture: Picture, rows: Iterable[dict]) -> list[tuple[Face, dict]]:
@@ -70,9 +87,8 @@ def matches(picture: Picture, rows: Iterable[dict]) -> list[tuple[Face, dict]]:
 
 
 def compare(
-    params: Params, kind: str, picture: Picture, face: Face, row: dict, errors: dict[str, list[float]]
+    settings: Align, drawn: bool, picture: Picture, face: Face, row: dict, errors: dict[str, list[float]]
 ) -> None:
-    settings = params.align
     eyes, truth = np.array(row["eyes"]), np.array([face.left_eye, face.right_eye])
     apart = np.linalg.norm(truth[1] - truth[0])
     errors["eye error / eye distance"].append(float(np.linalg.norm(eyes - truth, axis=1).max() / apart))
@@ -89,7 +105,7 @@ def compare(
         crop,
         alignment.transform(points, matrix),
         alignment.transform(eyes, matrix),
-        kind,
+        drawn,
         {color["name"]: tuple(color["rgb"]) for color in row["colors"]},
     )
     for part, color in colors.items():

@@ -31,6 +31,14 @@ class Workspace:
             shutil.copy(kept, folder / "data" / kept.parent.name)
         self.set(sources=sources)
 
+    @classmethod
+    def copy(cls, other: Workspace, folder: Path, without: tuple[str, ...] = ()) -> Workspace:
+        """Return a copy of a workspace with all that was made in it, but what is named `without`."""
+        copied = cls.__new__(cls)
+        copied.folder = folder
+        shutil.copytree(other.folder, folder, ignore=shutil.ignore_patterns(*without))
+        return copied
+
     def params(self) -> Params:
         """Return the values of params.yaml."""
         return yaml.safe_load((self.folder / "params.yaml").read_text())

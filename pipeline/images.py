@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import struct
 import warnings
+import zlib
 from dataclasses import dataclass
 
 import imagehash
@@ -14,6 +16,8 @@ MAX_PIXELS = 64_000_000
 MIN_SIDE_PX = 16
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 HASH_SIDE_PX = 256
+# What Pillow's decoders raise on bytes that are damaged.
+BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error)
 
 
 class ImageProblem(Exception):
@@ -53,7 +57,7 @@ def decode(data: bytes) -> np.ndarray:
             raise ImageProblem("too_small", f"{image.width}x{image.height} px")
         try:
             return np.array(_rgb(ImageOps.exif_transpose(image)))
-        except (OSError, SyntaxError, ValueError, EOFError, IndexError) as error:
+        except BROKEN as error:
             raise ImageProblem("undecodable", _short(error)) from None
 
 
@@ -68,7 +72,7 @@ def perceptual_hash_of(data: bytes) -> str | None:
         with _open(data) as image:
             image.draft("L", (HASH_SIDE_PX, HASH_SIDE_PX))
             return perceptual_hash(_rgb(image))
-    except (ImageProblem, OSError, SyntaxError, ValueError, EOFError, IndexError):
+    except (ImageProblem, *BROKEN):
         return None
 
 
@@ -89,7 +93,7 @@ def _open(data: bytes) -> Image.Image:
             image = Image.open(io.BytesIO(data), formats=FORMATS)
     except Image.DecompressionBombError as error:
         raise ImageProblem("too_many_pixels", _short(error)) from None
-    except (OSError, SyntaxError, ValueError) as error:
+    except BROKEN as error:
         start = data[:40].lstrip().lower()
         what = "an HTML page" if start.startswith((b"<!doctype", b"<html")) else _short(error)
         raise ImageProblem("not_an_image", what) from None

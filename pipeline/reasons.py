@@ -4,6 +4,8 @@ REASONS = {
     # crawl
     "disallowed_by_robots": "the site's robots.txt or opt-out header forbids it",
     "not_found": "the server has no such image",
+    "no_image": "the item on the page shows no image",
+    "unreadable": "the file on this machine cannot be read",
     "http_error": "the server answered with an error",
     "unreachable": "no answer in time, or the connection broke",
     "address_refused": "the address is private, or the redirects lead nowhere",

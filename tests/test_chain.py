@@ -68,7 +68,9 @@ def test_the_funnel_adds_up(finished: Workspace, source: str) -> None:
     assert counts["landmarked"] == counts["faces"] - lost.get("landmarks", 0)
     assert counts["aligned"] == counts["landmarked"] - lost.get("align", 0)
     assert counts["kept"] == counts["colored"] - lost.get("catalogue", 0)
-    assert not {"failed", "worker_crashed"} & {name for names in counts["rejected"].values() for name in names}
+    assert not {"failed", "worker_crashed"} & {
+        name for names in counts["rejected"].values() for name in names
+    }
 
 
 def test_every_image_that_the_demo_site_lists_is_discovered(finished: Workspace) -> None:
@@ -102,15 +104,12 @@ def test_a_second_run_does_nothing(finished: Workspace) -> None:
 
 def test_cold_and_warm_give_the_same_bytes(finished: Workspace, tmp_path: Path) -> None:
     """Without the result cache, the data and DVC's own cache, all is computed again."""
-    cold = tmp_path / "cold"
-    shutil.copytree(finished.folder, cold, ignore=shutil.ignore_patterns(".cache", ".state", "cache", "tmp"))
-    for out in (cold / "data").glob("*/*/"):
-        shutil.rmtree(out)
-    workspace = Workspace.__new__(Workspace)
-    workspace.folder = cold
-    assert not (cold / ".cache").exists()
-    workspace.dvc("repro", "--force", "--no-run-cache")
-    assert workspace.hashes() == finished.hashes()
+    cold = Workspace.copy(
+        finished, tmp_path / "cold", without=(".cache", ".state", "cache", "tmp", "*.parquet")
+    )
+    assert not (cold.folder / ".cache").exists()
+    cold.dvc("repro", "--force", "--no-run-cache")
+    assert cold.hashes() == finished.hashes()
 
 
 def test_the_report_shows_faces_and_reasons(finished: Workspace) -> None:
@@ -140,27 +139,30 @@ def test_explain_of_nothing_is_a_clear_error(finished: Workspace) -> None:
     assert "Traceback" not in said
 
 
-def test_one_image_more_is_one_part_more(finished: Workspace) -> None:
-    pictures = finished.folder.parent / "pictures"
-    shutil.copy(pictures / "animated.gif", pictures / "zz-new.gif")
-    with (pictures / "zz-new.gif").open("ab") as file:
-        file.write(b"\x00")
-    before = {path.name: path.read_bytes() for path in parts.list_parts(finished.folder / "data/raw/broken")}
-    finished.dvc("repro", "--force", "--single-item", "crawl@broken")
-    said = finished.dvc("repro")
-    after = {path.name: path.read_bytes() for path in parts.list_parts(finished.folder / "data/raw/broken")}
+def test_one_image_more_is_one_part_more(finished: Workspace, tmp_path: Path) -> None:
+    grown = Workspace.copy(finished, tmp_path / "grown")
+    pictures = tmp_path / "pictures"
+    shutil.copytree(finished.folder.parent / "pictures", pictures)
+    (pictures / "zz-new.gif").write_bytes((pictures / "animated.gif").read_bytes() + b"\x00")
+    sources = grown.params()["sources"]
+    sources["broken"]["path"] = str(pictures)
+    grown.set(sources=sources)
+    before = {path.name: path.read_bytes() for path in parts.list_parts(grown.folder / "data/raw/broken")}
+    said = grown.dvc("repro")
+    after = {path.name: path.read_bytes() for path in parts.list_parts(grown.folder / "data/raw/broken")}
     assert len(after) == len(before) + 1
     assert before.items() <= after.items()
     assert "Stage 'detect@demo-portraits' didn't change, skipping" in said
-    logged = [json.loads(line) for line in (finished.folder / "logs/stages.jsonl").read_text().splitlines()]
+    logged = [json.loads(line) for line in (grown.folder / "logs/stages.jsonl").read_text().splitlines()]
     detected = [run for run in logged if run["source"] == "broken" and run["stage"] == "detect"]
     assert (detected[-1]["parts"], detected[-1]["computed"]) == (2, 1)
 
 
-def test_a_touched_function_recomputes_its_stage_and_no_other(finished: Workspace) -> None:
-    code = finished.folder / "pipeline/faces/quality.py"
+def test_a_touched_function_recomputes_its_stage_and_no_other(finished: Workspace, tmp_path: Path) -> None:
+    touched = Workspace.copy(finished, tmp_path / "touched")
+    code = touched.folder / "pipeline/faces/quality.py"
     code.write_text(code.read_text().replace("return float(", "return 2 * float("))
-    said = finished.dvc("repro", "align@broken", "colors@demo-cartoons")
+    said = touched.dvc("repro", "align@broken", "colors@demo-cartoons")
     assert "Running stage 'align@demo-cartoons'" in said
     assert "Stage 'detect@demo-cartoons' didn't change, skipping" in said
     assert "Stage 'landmarks@demo-cartoons' didn't change, skipping" in said
@@ -183,15 +185,10 @@ def test_killed_in_the_middle_and_started_again_it_ends_the_same(
     wait_until_running(killed, stage)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
-    assert stage + "@" + name not in (killed.folder / "dvc.lock").read_text() if stage == "detect" else True
+    lock = killed.folder / "dvc.lock"
+    assert f"{stage}@{name}" not in (lock.read_text() if lock.exists() else "")
     killed.dvc("repro", "colors@" + name)
-    for table in ("raw", *TABLES):
-        path = f"data/{table}/{name}"
-        assert killed.hashes()[path] == finished_hash(finished, path)
-
-
-def finished_hash(finished: Workspace, path: str) -> str:
-    return finished.hashes()[path]
+    assert killed.hashes().items() <= finished.hashes().items()
 
 
 def wait_until_running(workspace: Workspace, stage: str) -> None:

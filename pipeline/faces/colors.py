@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -51,13 +51,13 @@ def estimate_colors(
     rgb: np.ndarray,
     points_68: np.ndarray,
     eyes: np.ndarray,
-    faces: Literal["real", "cartoon"],
+    drawn: bool,
     known: Mapping[str, Rgb],
 ) -> dict[str, Color | None]:
     """Return the colours `skin`, `hair`, `left_eye` and `right_eye` of an aligned face; None where unseen.
 
-    `rgb` is HxWx3 uint8, `points_68` and `eyes` (2x2) are in its pixels. Skin and hair that the detector
-    knows are `known`: flat cartoon colours it reads better than anyone.
+    `rgb` is HxWx3 uint8, `points_68` and `eyes` (2x2) are in its pixels; `drawn` faces are cartoons. Skin and
+    hair that the detector knows are `known`: flat cartoon colours it reads better than anyone.
     """
     lab = _lab(rgb)
     skin_pixels = lab[_skin_region(rgb.shape, points_68)]
@@ -66,8 +66,9 @@ def estimate_colors(
     not_skin = hair_pixels if skin is None else hair_pixels[_distance(hair_pixels, skin[0]) > _SAME]
     hair = _given(known.get("hair"), hair_pixels) or _dominant(not_skin)
     skin_lab = None if skin is None else skin[0]
-    if faces == "cartoon":
-        irises = [_cartoon_iris(lab, eye, np.linalg.norm(eyes[1] - eyes[0]), skin_lab) for eye in eyes]
+    if drawn:
+        apart = float(np.linalg.norm(eyes[1] - eyes[0]))
+        irises = [_cartoon_iris(lab, eye, apart, skin_lab) for eye in eyes]
     else:
         irises = [_iris(lab, points_68[eye]) for eye in (LEFT_EYE, RIGHT_EYE)]
     found = zip(("skin", "hair", "left_eye", "right_eye"), (skin, hair, *irises), strict=True)

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline import images, parts
+from pipeline.progress import follow
 from pipeline.reasons import REASONS
 from pipeline.report import pictures
 
@@ -34,7 +35,7 @@ def render() -> str:
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
     environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     return environment.get_template("page.html").render(
-        sources=[_source(name, counts) for name, counts in funnel.items()],
+        sources=[_source(name, funnel[name]) for name in follow("report", funnel, "source")],
         domains=_domains(),
         steps=STEPS,
         meaning=REASONS,

@@ -9,11 +9,11 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from tqdm import tqdm
 
 from pipeline import parts
 from pipeline.datasets import catalogue
 from pipeline.params import load_params
+from pipeline.progress import follow
 
 FOLDER = parts.DATA / "catalogue"
 
@@ -29,7 +29,7 @@ def run() -> None:
     }
     tables = [
         catalogue.faces_of_part(source, params.sources[source].domain, part)
-        for source in tqdm(names, desc="catalogue", unit="source")
+        for source in follow("catalogue", names, unit="source")
         for part in names[source]
     ]
     faces = pa.concat_tables([parts.FACES.empty_table(), *tables])

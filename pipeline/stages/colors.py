@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
@@ -19,7 +18,7 @@ from pipeline.stages.partwise import Row
 class Options:
     """What the stage reads of params.yaml."""
 
-    faces: Literal["real", "cartoon", "whole"]
+    faces: str
 
 
 def colors(options: Options, aligned: Row, landmarks: list[Row], detections: list[Row]) -> list[Row]:
@@ -33,7 +32,7 @@ def colors(options: Options, aligned: Row, landmarks: list[Row], detections: lis
         images.decode(aligned["bytes"]),
         transform(np.array(marked["points_68"]), matrix),
         transform(np.array(marked["eyes"]), matrix),
-        options.faces,
+        options.faces == "cartoon",
         {color["name"]: tuple(color["rgb"]) for color in detected["colors"]},
     )
     for part, color in found.items():

@@ -43,7 +43,11 @@ def faces_of(options: Options, image_id: str, rgb: np.ndarray) -> list[Row]:
         detector = load_detector(options.detector)
         faces = find_faces(rgb, detector, options.long_side_px, options.min_score, options.max_faces)
     if not faces:
-        return [partwise.rejection("detect", {"image_id": image_id}, "no_face", f"{options.detector} found nothing")]
+        return [
+            partwise.rejection(
+                "detect", {"image_id": image_id}, "no_face", f"{options.detector} found nothing"
+            )
+        ]
     return [_row(image_id, index, face, options.detector) for index, face in enumerate(faces)]
 
 

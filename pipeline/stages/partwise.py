@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline import cache, engine, parts
-from pipeline.progress import bar
+from pipeline.progress import counter
 
 Row = dict[str, Any]
 LOG = Path("logs/stages.jsonl")
@@ -91,7 +91,7 @@ def _compute(
     left = Counter(chunk.part for chunk in chunks for _ in range(len(chunk)))
     yield from ((name, []) for name in names if not left[name])
     done: dict[str, dict[Chunk, list[Row]]] = defaultdict(dict)
-    with bar(f"{stage.name}@{source}", total=left.total(), unit=stage.inputs[0]) as progress:
+    with counter(f"{stage.name}@{source}", total=left.total(), unit=stage.inputs[0]) as progress:
         for chunk, rows in engine.map_chunks(partial(process_chunk, stage, source, options), chunks, workers):
             done[chunk.part][chunk] = _crashed(stage, source, chunk) if rows is None else rows
             progress.update(len(chunk))

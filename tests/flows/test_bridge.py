@@ -47,7 +47,10 @@ def test_stages_are_named_as_params_expand_them(project: Path) -> None:
 
 
 def test_an_interrupted_flow_leaves_no_stage_behind(project: Path) -> None:
-    write_stages(project, wait="python -c 'import os, time; open(\"pid\", \"w\").write(str(os.getpid())); time.sleep(60)'")
+    (project / "wait.py").write_text(
+        "import os, time; open('pid', 'w').write(str(os.getpid())); time.sleep(60)"
+    )
+    write_stages(project, wait="python wait.py")
     code = "from flows import bridge; bridge.dvc('repro', 'wait', log=print)"
     environment = {**os.environ, "PYTHONPATH": str(Path(bridge.__file__).parent.parent)}
     flow = subprocess.Popen([sys.executable, "-c", code], env=environment, start_new_session=True)

@@ -42,7 +42,11 @@ print("TASKS", sorted(run.name for run in client.read_task_runs()))
 """
     environment = {"PYTHONPATH": str(REPOSITORY), "PATH": "/usr/bin:/bin", "HOME": str(project)}
     done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        [sys.executable, "-c", code],
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
     )
     assert done.returncode == 0, done.stdout
     assert "ARTIFACTS ['funnel']" in done.stdout

@@ -237,6 +237,13 @@ def _not_found() -> Response:
     return _answer("text/html; charset=utf-8", _page("Not found", "<p>Nothing here.</p>").encode(), 404)
 
 
+class _QuietServer(ThreadingHTTPServer):
+    """A server that keeps it to itself when a client goes away in the middle."""
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        pass
+
+
 @contextmanager
 def serving(site: DemoSite) -> Iterator[int]:
     """Serve the site on a free port of 127.0.0.1, yielding the port."""
@@ -267,7 +274,7 @@ def serving(site: DemoSite) -> Iterator[int]:
         def log_message(self, format: str, *args: object) -> None:
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = _QuietServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()

@@ -1,0 +1,53 @@
+"""The shipped detectors and estimates on rendered faces, whose truth is known."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from benchmarks.demo_faces import Measured, measure
+from pipeline.faces.detectors import load_detector
+from pipeline.sources.demo import portraits
+
+
+@pytest.fixture(scope="module")
+def cartoons() -> Measured:
+    return measure("cartoon", 40)
+
+
+@pytest.fixture(scope="module")
+def people() -> Measured:
+    return measure("portrait", 40)
+
+
+@pytest.mark.parametrize("style", ["cartoons", "people"])
+def test_95_of_100_findable_faces_are_found_and_nothing_else(
+    style: str, request: pytest.FixtureRequest
+) -> None:
+    counts: Counter[str] = request.getfixturevalue(style).counts
+    assert counts["findable"] > 30
+    assert counts["findable found"] >= 0.95 * counts["findable"]
+    assert counts["found without a face there"] <= 1
+
+
+def test_the_cartoon_detector_leaves_portraits_alone() -> None:
+    detector = load_detector("animeface")
+    found = sum(len(detector(portraits.draw(0, index).pixels)) for index in range(0, 40, 4))
+    assert found <= 1
+
+
+def test_aligned_eyes_lie_near_their_places(cartoons: Measured, people: Measured) -> None:
+    for measured in (cartoons, people):
+        assert np.quantile(measured.errors["eyes from their places / side"], 0.9) < 0.035
+
+
+def test_colors_of_cartoons_are_near_the_truth(cartoons: Measured) -> None:
+    for part, limit in (("skin", 5), ("hair", 5), ("left_eye", 8), ("right_eye", 8)):
+        assert np.median(cartoons.errors[f"{part} ΔE00"]) < limit, part
+
+
+def test_colors_of_people_are_nearer_to_the_truth_than_to_another_persons(people: Measured) -> None:
+    for part in ("skin", "hair"):
+        assert np.median(people.errors[f"{part} ΔE00"]) < 12, part
