@@ -69,7 +69,7 @@ def measure(style: str, count: int) -> Measured:
             if marked.get("reason"):
                 measured.counts[marked["reason"]] += 1
             else:
-                compare(params.align, domain.faces == "cartoon", picture, face, row | marked, measured.errors)
+                compare(params.align, domain.faces == "cartoon", picture, face, row | marked, measured)
     return measured
 
 
@@ -87,8 +87,9 @@ def matches(picture: Picture, rows: Iterable[dict]) -> list[tuple[Face, dict]]:
 
 
 def compare(
-    settings: Align, drawn: bool, picture: Picture, face: Face, row: dict, errors: dict[str, list[float]]
+    settings: Align, drawn: bool, picture: Picture, face: Face, row: dict, measured: Measured
 ) -> None:
+    errors = measured.errors
     eyes, truth = np.array(row["eyes"]), np.array([face.left_eye, face.right_eye])
     apart = np.linalg.norm(truth[1] - truth[0])
     errors["eye error / eye distance"].append(float(np.linalg.norm(eyes - truth, axis=1).max() / apart))
@@ -112,7 +113,7 @@ def compare(
         if color is not None:
             errors[f"{part} ΔE00"].append(delta_e(color.rgb, getattr(face, f"{part}_rgb")))
         else:
-            errors[f"{part} unseen"].append(1)
+            measured.counts[f"{part} unseen"] += 1
 
 
 def delta_e(one: tuple[int, ...], other: tuple[int, ...]) -> float:

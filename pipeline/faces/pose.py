@@ -29,7 +29,10 @@ def estimate_pose(points_68: np.ndarray) -> Pose:
     center = points.mean(axis=0)
     focal = 5 * np.ptp(points_68, axis=0).max()
     camera = np.array([(focal, 0, center[0]), (0, focal, center[1]), (0, 0, 1)])
-    _, rotation, _ = cv2.solvePnP(_HEAD, points, camera, None, flags=cv2.SOLVEPNP_SQPNP)
+    # From a head that faces the camera on: six points alone often allow a second head that nods the other way.
+    away = focal * np.ptp(_HEAD[:, 0]) / max(np.ptp(points[:, 0]), 1)
+    start = (np.zeros(3), np.array([0, 0, away]))
+    _, rotation, _ = cv2.solvePnP(_HEAD, points, camera, None, *start, True, cv2.SOLVEPNP_ITERATIVE)
     matrix, _ = cv2.Rodrigues(rotation)
     yaw = np.arcsin(np.clip(matrix[2, 0], -1, 1))
     pitch = -np.arctan2(matrix[2, 1], matrix[2, 2])

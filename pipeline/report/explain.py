@@ -55,8 +55,10 @@ def _face_lines(face: Row, catalogue: dict[str, Row]) -> Iterator[str]:
         yield f"  landmarks  {_reason(known)}"
         return
     if known["yaw_deg"] is not None:
-        angles = _numbers([known["yaw_deg"], known["pitch_deg"], known["roll_deg"]])
-        yield f"  landmarks  {known['model']}, quality {known['quality']:.2f}, yaw pitch roll {angles}°"
+        angles = _numbers(
+            [known[name] for name in ("yaw_deg", "pitch_deg", "roll_deg") if known[name] is not None]
+        )
+        yield f"  landmarks  {known['model']}, quality {known['quality']:.2f}, pose {angles}°"
     if known["stage"] == "align":
         yield f"  align      {_reason(known)}"
         return

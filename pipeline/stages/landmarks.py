@@ -71,8 +71,16 @@ def landmarks_of(options: Options, rgb: np.ndarray, face: Row) -> Row:
         "eyes": eyes.round(2).tolist(),
         "model": options.model,
         "quality": round(1 - disagreement / options.max_disagreement, 3),
-        **estimate_pose(points)._asdict(),
+        **_pose(options.faces, points, eyes),
     }
+
+
+def _pose(faces: str, points: np.ndarray, eyes: np.ndarray) -> dict[str, float]:
+    pose = estimate_pose(points)
+    if faces == "cartoon":
+        # Drawn faces have their mouth where it pleases: on a head of human proportions that reads as a nod.
+        return {"yaw_deg": pose.yaw_deg, "roll_deg": roll_of_eyes(eyes)}
+    return pose._asdict()
 
 
 def _ids(face: Row) -> Row:
