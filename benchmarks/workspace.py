@@ -19,17 +19,18 @@ Params = dict[str, Any]
 class Workspace:
     """The project's code and stages in an empty folder, with params.yaml of its own and no data."""
 
-    def __init__(self, folder: Path, sources: Params) -> None:
+    def __init__(self, folder: Path, sources: Params, experiments: Params | None = None) -> None:
         self.folder = folder
         folder.mkdir(parents=True)
         ignore = shutil.ignore_patterns("__pycache__")
         shutil.copytree(REPOSITORY / "pipeline", folder / "pipeline", ignore=ignore)
         for name in ("dvc.yaml", ".dvcignore", "params.yaml"):
             shutil.copy(REPOSITORY / name, folder)
-        for kept in (REPOSITORY / "data").glob("*/.gitkeep"):
-            (folder / "data" / kept.parent.name).mkdir(parents=True)
-            shutil.copy(kept, folder / "data" / kept.parent.name)
-        self.set(sources=sources)
+        for kept in REPOSITORY.glob("**/.gitkeep"):
+            copied = folder / kept.relative_to(REPOSITORY)
+            copied.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(kept, copied)
+        self.set(sources=sources, experiments=experiments or {})
 
     @classmethod
     def copy(cls, other: Workspace, folder: Path, without: tuple[str, ...] = ()) -> Workspace:

@@ -13,32 +13,29 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from pipeline import parts, weights
-from pipeline.params import PARAMS_FILE, load_yaml
+from pipeline.project import DVC_FILE, PARAMS_FILE, load_yaml
 
 CACHE = Path(".cache/parts")
-DVC_FILE = Path("dvc.yaml")
 
 
-def stage_key(stage: str, source: str, weight_names: Iterable[str]) -> str:
-    """Return the hash of what `dvc.yaml` says that `stage@source` depends on, and of its weights.
+def stage_key(stage: str, name: str, weight_names: Iterable[str] = ()) -> str:
+    """Return the hash of what `dvc.yaml` says that `stage@name` depends on, and of its weights.
 
     That is the content of the code it lists and the values of the parameters it lists.
     """
-    declared = yaml.safe_load(DVC_FILE.read_text(encoding="utf-8"))["stages"][stage]["do"]
+    declared = load_yaml(DVC_FILE)["stages"][stage]["do"]
     return _hash(
         {
             "code": {str(path): parts.content_hash(path) for path in _code_files(declared["deps"])},
-            "params": _values(declared.get("params", []), source),
+            "params": _values(declared.get("params", []), name),
             "weights": {name: weights.sha256(name) for name in sorted(weight_names)},
         }
     )
 
 
-def part_key(stage_hash: str, inputs: Iterable[Path]) -> str:
-    """Return the key of one output part: the stage's hash with the content of its input parts."""
+def result_key(stage_hash: str, inputs: Iterable[Path]) -> str:
+    """Return the key of one result: the stage's hash with the content of the files it is made from."""
     return _hash([stage_hash, *(parts.content_hash(path) for path in inputs)])
 
 
@@ -73,10 +70,12 @@ def _code_files(dependencies: Iterable[str]) -> list[Path]:
     return sorted(file for path in listed for file in (path.rglob("*.py") if path.is_dir() else [path]))
 
 
-def _values(keys: Iterable[str], source: str) -> dict[str, Any]:
+def _values(keys: Iterable[str], name: str) -> dict[str, Any]:
     params = load_yaml(PARAMS_FILE)
-    entry = params["sources"][source]
-    expanded = (key.replace("${key}", source).replace("${item.domain}", entry["domain"]) for key in keys)
+    expanded = [key.replace("${key}", name) for key in keys]
+    if any("${item.domain}" in key for key in expanded):
+        domain = params["sources"][name]["domain"]
+        expanded = [key.replace("${item.domain}", domain) for key in expanded]
     return {key: _value(params, key) for key in expanded}
 
 

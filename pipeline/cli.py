@@ -19,6 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 Source = Annotated[str, typer.Argument(help="A source of params.yaml.")]
+Experiment = Annotated[str, typer.Argument(help="An experiment of params.yaml.")]
 STAGES = "Stages (run by dvc repro)"
 TOOLS = "Tools"
 
@@ -69,6 +70,33 @@ def catalogue() -> None:
     from pipeline.stages import catalogue as stage
 
     stage.run()
+
+
+@app.command(rich_help_panel=STAGES)
+def dataset(experiment: Experiment) -> None:
+    """Gather the faces that an experiment learns from."""
+    from pipeline.stages import dataset as stage
+
+    stage.run(experiment)
+
+
+@app.command(rich_help_panel=STAGES)
+def train(
+    experiment: Experiment,
+    accelerator: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+) -> None:
+    """Train an experiment, from where it was if it was interrupted."""
+    from pipeline.stages import train as stage
+
+    stage.run(experiment, accelerator)
+
+
+@app.command(rich_help_panel=STAGES)
+def evaluate(experiment: Experiment) -> None:
+    """Translate held-out faces and measure the result."""
+    from pipeline.stages import evaluate as stage
+
+    stage.run(experiment)
 
 
 @app.command(rich_help_panel=STAGES)

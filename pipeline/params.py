@@ -10,12 +10,10 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from pipeline.errors import UserError
-
-PARAMS_FILE = Path("params.yaml")
+from pipeline.project import PARAMS_FILE, load_yaml
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$")]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -145,15 +143,71 @@ class Catalogue(Section):
     split: Split
 
 
-class Experiment(Section):
-    """A method, its domains, its options."""
+class Discriminator(Section):
+    """The PatchGAN: channels of its first layer, layers that halve."""
 
-    method: str
-    domains: list[Name]
+    width: Positive = 64
+    layers: Annotated[int, Field(ge=1, le=5)] = 3
 
-    @model_validator(mode="after")
-    def _method_exists(self) -> Experiment:
-        raise ValueError(f"method {self.method!r} is unknown: no training method has been built yet")
+
+class ResnetGenerator(Section):
+    """The ResNet generator: channels of its first layer, residual blocks, how it grows again."""
+
+    width: Positive = 64
+    blocks: Positive = 9
+    upsample: Literal["transposed", "resize"] = "transposed"
+
+
+class NormedDiscriminator(Discriminator):
+    """The PatchGAN of pix2pix: its normalisation too."""
+
+    norm: Literal["batch", "instance"] = "batch"
+
+
+class UNetGenerator(Section):
+    """The U-Net generator: channels of its first layer, its normalisation."""
+
+    width: Positive = 64
+    norm: Literal["batch", "instance"] = "batch"
+
+
+class Training(Section):
+    """What every experiment says: from which domain to which, at what size, for how long.
+
+    Options that are left out have the paper's values; the dataset's experiment.json holds all of them.
+    """
+
+    domains: tuple[Name, Name]
+    size_px: Literal[32, 64, 128, 256, 512]
+    steps: Positive
+    batch_size: Positive = 1
+    seed: Annotated[int, Field(ge=0)] = 0
+    learning_rate: Annotated[float, Field(gt=0)] = 2e-4
+
+
+class CycleGan(Training):
+    """Unpaired translation both ways."""
+
+    method: Literal["cyclegan"]
+    generator: ResnetGenerator = ResnetGenerator()
+    discriminator: Discriminator = Discriminator()
+    lambda_cycle: Annotated[float, Field(ge=0)] = 10
+    lambda_identity: Annotated[float, Field(ge=0)] = 0.5
+    pool_size: Annotated[int, Field(ge=0)] = 50
+
+
+class Pix2Pix(Training):
+    """From the landmarks of a face of either domain to a face of the second, learnt on the second."""
+
+    method: Literal["pix2pix"]
+    landmarks: Literal["points", "lines"] = "points"
+    generator: UNetGenerator = UNetGenerator()
+    discriminator: NormedDiscriminator = NormedDiscriminator()
+    lambda_l1: Annotated[float, Field(ge=0)] = 100
+    test_dropout: bool = False
+
+
+Experiment = Annotated[CycleGan | Pix2Pix, Field(discriminator="method")]
 
 
 class Params(Section):
@@ -178,7 +232,21 @@ class Params(Section):
                     f"sources.{name}.domain: {entry.domain!r} is not one of the domains: "
                     f"{', '.join(self.domains) or 'none'}"
                 )
+        for name, experiment in self.experiments.items():
+            for domain in experiment.domains:
+                if domain not in self.domains:
+                    known = ", ".join(self.domains) or "none"
+                    raise ValueError(
+                        f"experiments.{name}.domains: {domain!r} is not one of the domains: {known}"
+                    )
         return self
+
+    def experiment(self, name: str) -> CycleGan | Pix2Pix:
+        """Return the experiment `name`; raise `UserError` where there is none."""
+        if name not in self.experiments:
+            known = ", ".join(self.experiments) or "none"
+            raise UserError(f"{PARAMS_FILE}: experiments: {name!r} is not one of the experiments: {known}")
+        return self.experiments[name]
 
     def source(self, name: str) -> SourceEntry:
         """Return the entry of the source `name`; raise `UserError` where there is none."""
@@ -199,19 +267,6 @@ def load_params(path: Path = PARAMS_FILE) -> Params:
         return Params.model_validate(values)
     except ValidationError as error:
         raise UserError(explain_validation(error, path)) from None
-
-
-def load_yaml(path: Path) -> dict[str, Any]:
-    """Read a YAML mapping; raise `UserError` where the file is missing or is something else."""
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file here; run this in the repository's root") from None
-    except yaml.YAMLError as error:
-        raise UserError(f"{path}: not valid YAML: {error}") from None
-    if not isinstance(values, dict):
-        raise UserError(f"{path}: must hold a mapping of sections, not {type(values).__name__}")
-    return values
 
 
 def explain_validation(error: ValidationError, path: Path, prefix: str = "") -> str:

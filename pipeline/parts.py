@@ -137,6 +137,22 @@ REJECTIONS = pa.schema(
         *_REJECTION,
     ]
 )
+TRANSLATED = pa.schema(
+    [
+        ("translation", pa.string()),
+        ("face_id", pa.string()),
+        ("url", pa.string()),
+        ("page_url", pa.string()),
+        ("licence", pa.string()),
+        ("input", pa.binary()),
+        ("output", pa.binary()),
+        ("truth", pa.binary()),
+        ("nearest", pa.binary()),
+        ("nearest_face_id", pa.string()),
+        ("nearest_distance", pa.float32()),
+        ("landmark_error", pa.float32()),
+    ]
+)
 
 
 def folder(table: str, source: str) -> Path:

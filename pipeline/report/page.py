@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from pipeline import images, parts
 from pipeline.progress import follow
 from pipeline.reasons import REASONS
 from pipeline.report import pictures
+from pipeline.report.experiments import gather
 
 Row = dict[str, Any]
 CATALOGUE = parts.DATA / "catalogue"
@@ -29,14 +30,18 @@ _FACE_COLUMNS = ["face_id", "source", "part", "page_url", "url", "licence", "aut
 _COLOR_COLUMNS = [f"{part}_{what}" for part in COLOR_PARTS for what in ("rgb", "confidence", "name")]
 
 
-def render() -> str:
-    """Return the whole page: self-contained HTML, a pure function of the data folder."""
+def render(experiments: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the whole page: self-contained HTML, a pure function of the data and of what was trained on it.
+
+    `experiments` are the entries of params.yaml by name, every option resolved.
+    """
     funnel = json.loads((CATALOGUE / "funnel.json").read_text(encoding="utf-8"))
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
     environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     return environment.get_template("page.html").render(
         sources=[_source(name, funnel[name]) for name in follow("report", funnel, "source")],
         domains=_domains(),
+        experiments=[gather(name, options) for name, options in experiments.items()],
         steps=STEPS,
         meaning=REASONS,
         color_parts=COLOR_PARTS,

@@ -8,7 +8,8 @@ from pydantic import ValidationError
 
 from pipeline.crawl.references import Source
 from pipeline.errors import UserError
-from pipeline.params import PARAMS_FILE, Params, SourceEntry, explain_validation
+from pipeline.params import Params, SourceEntry, explain_validation
+from pipeline.project import PARAMS_FILE
 
 # Named, not imported: whoever crawls a folder need not load what draws the demo.
 KINDS = {

@@ -75,7 +75,7 @@ def run(stage: PartStage, source: str, options: Any, weight_names: Iterable[str]
     for stale in {path.name for path in parts.list_parts(target)} - set(names):
         (target / stale).unlink()
     stage_hash = cache.stage_key(stage.name, source, weight_names)
-    keys = {name: cache.part_key(stage_hash, _inputs(stage, source, name)) for name in names}
+    keys = {name: cache.result_key(stage_hash, _inputs(stage, source, name)) for name in names}
     misses = [name for name in names if not cache.fetch(keys[name], target / name)]
     for name, rows in _compute(stage, source, options, misses, workers):
         parts.write_rows(target / name, rows, stage.schema)

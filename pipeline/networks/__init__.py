@@ -1,0 +1,1 @@
+"""Networks as plain modules: generators, discriminators, and how their weights start."""

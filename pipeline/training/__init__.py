@@ -1,0 +1,1 @@
+"""The trainer: one loop for every method, its checkpoints, its curves and its grids of samples."""

@@ -1,0 +1,61 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.datasets.arrays import load_dataset, write_domain
+from pipeline.errors import UserError
+
+
+def _write(folder: Path, count: int = 5) -> None:
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (count, 8, 8, 3), dtype=np.uint8)
+    points = rng.uniform(0, 8, (count, 68, 2)).astype(np.float32)
+    points[1] = np.nan
+    splits = ["train", "val", "train", "test", "train"]
+    rows = [
+        {"face_id": f"f{n}", "split": splits[n], "url": f"http://x/{n}", "skin_rgb": [1, 2, 3]}
+        for n in range(count)
+    ]
+    write_domain(folder, "photo", iter(images), count, 8, points, rows)
+    (folder / "experiment.json").write_text(json.dumps({"name": "x", "domains": ["photo"]}))
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    _write(tmp_path)
+    photo = load_dataset(tmp_path).domains["photo"]
+    assert isinstance(photo.images, np.memmap)
+    assert photo.images.shape == (5, 8, 8, 3)
+    assert photo.images.dtype == np.uint8
+    assert photo.points.shape == (5, 68, 2)
+    assert photo.has_points().tolist() == [True, False, True, True, True]
+    assert photo.indices("train").tolist() == [0, 2, 4]
+    assert photo.indices("test").tolist() == [3]
+    assert photo.rows["skin_rgb"].to_pylist()[0] == [1, 2, 3]
+    assert photo.rows["hair_rgb"].to_pylist()[0] is None
+
+
+def test_the_same_faces_give_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        _write(tmp_path / name)
+    for path in sorted((tmp_path / "a").iterdir()):
+        assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
+
+
+def test_an_image_of_another_size_leaves_no_file(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="image 0"):
+        write_domain(tmp_path, "photo", [np.zeros((9, 8, 3), np.uint8)], 1, 8, np.zeros((1, 68, 2)), [{}])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_too_few_images_leave_no_file(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="0 images came, 1 were announced"):
+        write_domain(tmp_path, "photo", [], 1, 8, np.zeros((1, 68, 2)), [{}])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_no_dataset_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="is no dataset"):
+        load_dataset(tmp_path)
