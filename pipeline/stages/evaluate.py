@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from pipeline import images, parts
 from pipeline.datasets.arrays import DATASETS, Dataset, load_dataset
@@ -14,6 +15,7 @@ from pipeline.evaluation.measures import Looking, Measured, measure
 from pipeline.evaluation.translations import Translation, translations
 from pipeline.params import load_params
 from pipeline.training.checkpoints import load_weights
+from pipeline.training.reproducible import reproducible
 
 MODELS = Path("models")
 METRICS = Path("metrics")
@@ -28,7 +30,9 @@ def run(experiment: str) -> None:
     dataset = load_dataset(DATASETS / experiment)
     method = load_weights(MODELS / experiment / "weights", dataset.experiment)
     metrics, missing, rows = {}, {}, []
-    for translation in translations(method, dataset):
+    with reproducible(torch.device("cpu")):
+        made = list(translations(method, dataset))
+    for translation in made:
         domain = params.domains[translation.to]
         of, to = dataset.domains[translation.of], dataset.domains[translation.to]
         looking = Looking(domain.faces, domain.detector)

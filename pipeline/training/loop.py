@@ -19,6 +19,7 @@ from pipeline.methods import Method, build_method
 from pipeline.progress import counter
 from pipeline.training.checkpoints import CHECKPOINT_NAME, load_checkpoint, save_checkpoint, save_weights
 from pipeline.training.curves import Curves
+from pipeline.training.reproducible import reproducible
 from pipeline.training.samples import save_grid
 
 try:
@@ -29,9 +30,6 @@ except ModuleNotFoundError:  # the same library inside the package `lightning`
 LOG_EVERY = 10
 CHECKPOINTS = 5
 SAMPLES = 4
-# Sums depend on the number of threads. With two, a step at 64 px takes 0.7 times as long on an idle machine
-# of two cores, and ten to a hundred times as long where anything else runs: the threads wait by spinning.
-CPU_THREADS = 1
 WEIGHTS = "weights"
 
 
@@ -46,13 +44,13 @@ def train(dataset_folder: Path, checkpoint_folder: Path, out_folder: Path, accel
     `checkpoint_folder` one checkpoint and its own copy of the samples. An interruption (SIGTERM, Ctrl-C) ends
     the step, saves and leaves; after a kill the training goes on from the last fifth of its steps. On the CPU
     it comes out bit for bit as if undisturbed, for all arithmetic is deterministic, batches depend on seed
-    and step alone, and the number of threads, on which sums depend, is always `CPU_THREADS`.
+    and step alone, and the number of threads, on which sums depend, is always the same.
     """
     dataset = load_dataset(dataset_folder)
     experiment, steps = dataset.experiment, int(dataset.experiment["steps"])
     save_every = max(steps // CHECKPOINTS, 1)
     fabric = Fabric(accelerator=accelerator, devices=1, precision=experiment.get("precision", "32-true"))
-    with _reproducible(fabric.device), _noted_signals() as signals:
+    with reproducible(fabric.device), _noted_signals() as signals:
         method, curves = _set_up(fabric, experiment), Curves()
         step = load_checkpoint(checkpoint_folder, experiment, method, curves, fabric.device)
         _restore_samples(checkpoint_folder, out_folder)
@@ -127,21 +125,6 @@ def _restore_samples(checkpoint_folder: Path, out_folder: Path) -> None:
     """Bring back the samples of before an interruption: DVC empties a stage's outputs before it runs."""
     if (checkpoint_folder / "samples").exists():
         shutil.copytree(checkpoint_folder / "samples", out_folder / "samples", dirs_exist_ok=True)
-
-
-@contextmanager
-def _reproducible(device: torch.device) -> Iterator[None]:
-    if device.type != "cpu":
-        yield
-        return
-    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    torch.set_num_threads(CPU_THREADS)
-    torch.use_deterministic_algorithms(True)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-        torch.use_deterministic_algorithms(deterministic)
 
 
 @contextmanager
