@@ -49,4 +49,5 @@ ui: setup        ## the Prefect UI of this checkout, on http://127.0.0.1:4200
 
 clean:           ## remove what can be made again; crawled images and DVC's cache stay
 	rm -rf .cache logs report .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
-	find data -mindepth 2 -path data/raw -prune -o -mindepth 2 -not -path 'data/raw/*' -not -name .gitkeep -delete
+	find data models samples -mindepth 1 -not -path 'data/raw*' -not -name .gitkeep -not -type d -delete
+	find data models samples -mindepth 1 -type d -empty -delete

@@ -11,11 +11,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
-from skimage.color import deltaE_ciede2000, rgb2lab
 
 from benchmarks.real_pictures import REPOSITORY
 from pipeline.faces import alignment
 from pipeline.faces.colors import estimate_colors
+from pipeline.metrics.color_consistency import delta_e
 from pipeline.params import Align, load_params
 from pipeline.sources.demo import cartoons, portraits
 from pipeline.sources.demo.truth import Face, Picture
@@ -114,11 +114,6 @@ def compare(
             errors[f"{part} ΔE00"].append(delta_e(color.rgb, getattr(face, f"{part}_rgb")))
         else:
             measured.counts[f"{part} unseen"] += 1
-
-
-def delta_e(one: tuple[int, ...], other: tuple[int, ...]) -> float:
-    labs = (rgb2lab(np.array(rgb, float).reshape(1, 1, 3) / 255) for rgb in (one, other))
-    return float(deltaE_ciede2000(*labs).item())
 
 
 if __name__ == "__main__":
