@@ -51,7 +51,11 @@ def test_an_interrupted_flow_leaves_no_stage_behind(project: Path) -> None:
         "import os, time; open('pid', 'w').write(str(os.getpid())); time.sleep(60)"
     )
     write_stages(project, wait="python wait.py")
-    code = "from flows import bridge; bridge.dvc('repro', 'wait', log=print)"
+    # A shell that starts the tests in the background has them ignore SIGINT, and they would hand that on.
+    code = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
+        "from flows import bridge; bridge.dvc('repro', 'wait', log=print)"
+    )
     environment = {**os.environ, "PYTHONPATH": str(Path(bridge.__file__).parent.parent)}
     flow = subprocess.Popen([sys.executable, "-c", code], env=environment, start_new_session=True)
     pid = wait_for(project / "pid")
