@@ -195,7 +195,7 @@ def test_killed_in_the_middle_and_started_again_it_ends_the_same(
     killed.dvc("stage", "list")
     process = killed.start("dvc", "repro", "colors@" + name)
     wait_for(killed.folder / BEGUN[stage])
-    time.sleep(1.5)
+    time.sleep(0.7)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     lock = killed.folder / "dvc.lock"
