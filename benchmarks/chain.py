@@ -12,6 +12,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import pyarrow.parquet as pq
+
 from benchmarks.real_pictures import MISSING, find_real_pictures
 from benchmarks.workspace import Workspace
 
@@ -35,8 +37,18 @@ def main() -> None:
         workspace.dvc("repro")
         print(f"dvc repro again: {time.monotonic() - started:.1f} s")
         print_funnel(json.loads((workspace.folder / "data/catalogue/funnel.json").read_text()))
+        print_pictures(workspace.folder / "data/catalogue/faces.parquet")
         if sys.argv[1:]:
             shutil.copytree(workspace.folder / "report", sys.argv[1], dirs_exist_ok=True)
+
+
+def print_pictures(catalogue: Path) -> None:
+    """Print of how many pictures at least one face was aligned, and kept."""
+    faces = pq.read_table(catalogue, columns=["source", "image_id", "size_px", "kept"]).to_pandas()
+    for source, mine in faces.groupby("source"):
+        aligned = mine.loc[mine["size_px"].notna(), "image_id"].nunique()
+        kept = mine.loc[mine["kept"], "image_id"].nunique()
+        print(f"{source}: pictures with an aligned face {aligned}, with a kept one {kept}")
 
 
 def print_funnel(funnel: dict[str, dict]) -> None:
