@@ -16,7 +16,7 @@ from benchmarks.real_pictures import REPOSITORY
 from pipeline.faces import alignment
 from pipeline.faces.colors import estimate_colors
 from pipeline.metrics.color_consistency import delta_e
-from pipeline.params import Align, load_params
+from pipeline.params import Align, ByRole, load_params
 from pipeline.sources.demo import cartoons, portraits
 from pipeline.sources.demo.truth import Face, Picture
 from pipeline.stages import detect, landmarks
@@ -48,12 +48,16 @@ def measure(style: str, count: int) -> Measured:
     draw, domain_name = DRAWERS[style]
     params = load_params(REPOSITORY / "params.yaml")
     domain = params.domains[domain_name]
-    searching = detect.Options(domain.detector, **params.detect.model_dump())
-    marking = landmarks.Options(domain.faces, domain.landmarks, params.landmarks.max_disagreement)
+    searching = detect.Options(ByRole(domain.detector), **params.detect.model_dump())
+    marking = landmarks.FaceOptions(domain.faces, domain.landmarks, params.landmarks.max_disagreement)
     measured = Measured()
     for index in range(count):
         picture = draw(0, index)
-        rows = [row for row in detect.faces_of(searching, "", picture.pixels) if not row.get("reason")]
+        rows = [
+            row
+            for row in detect.faces_of(searching, domain.detector, "", picture.pixels)
+            if not row.get("reason")
+        ]
         matched = matches(picture, rows)
         measured.counts += Counter(
             {

@@ -24,7 +24,7 @@ class Workspace:
         folder.mkdir(parents=True)
         ignore = shutil.ignore_patterns("__pycache__")
         shutil.copytree(REPOSITORY / "pipeline", folder / "pipeline", ignore=ignore)
-        for name in ("dvc.yaml", ".dvcignore", "params.yaml"):
+        for name in ("dvc.yaml", ".dvcignore", "params.yaml", "takedowns.csv"):
             shutil.copy(REPOSITORY / name, folder)
         for kept in REPOSITORY.glob("**/.gitkeep"):
             copied = folder / kept.relative_to(REPOSITORY)
@@ -54,7 +54,7 @@ class Workspace:
         return subprocess.Popen(
             [sys.executable, "-m", *arguments],
             cwd=self.folder,
-            env={**os.environ, "PATH": path, "PYTHONDONTWRITEBYTECODE": "1"},
+            env={**os.environ, "PATH": path},
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

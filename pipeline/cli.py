@@ -10,6 +10,9 @@ from typing import Annotated
 
 import typer
 
+from pipeline.commands import source as source_commands
+from pipeline.commands.parts import cache_app, parts_app
+from pipeline.commands.takedown import takedown
 from pipeline.errors import UserError
 
 app = typer.Typer(
@@ -136,7 +139,17 @@ def weights() -> None:
     for entry in table.SHIPPED.values():
         typer.echo(f"{entry.name}: {entry.purpose}")
         typer.echo(f"  licence  {entry.licence}\n  origin   {entry.origin}")
-        typer.echo(f"  file     {entry.path()}\n  sha256   {table.sha256(entry.name)}")
+        try:
+            typer.echo(f"  file     {entry.path()}\n  sha256   {table.sha256(entry.name)}")
+        except UserError as problem:
+            typer.echo(f"  missing  {problem}")
+
+
+app.command(rich_help_panel=TOOLS)(source_commands.enable)
+app.add_typer(source_commands.app, name="source", rich_help_panel=TOOLS)
+app.add_typer(parts_app, name="parts", rich_help_panel=TOOLS)
+app.add_typer(cache_app, name="cache", rich_help_panel=TOOLS)
+app.add_typer(takedown, name="takedown", rich_help_panel=TOOLS)
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 MAX_PIXELS = 64_000_000
 MIN_SIDE_PX = 16
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
-HASH_SIDE_PX = 256
+HASH_SIDE_PX = 64
 # What Pillow's decoders raise on bytes that are damaged.
 BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error)
 
@@ -38,15 +38,6 @@ class Header:
     height_px: int
 
 
-def read_header(data: bytes) -> Header:
-    """Read format and size from the bytes without decoding; raise `ImageProblem`.
-
-    The type comes from the bytes, never from a name or an HTTP header.
-    """
-    with _open(data) as image:
-        return Header(image.format or "", image.width, image.height)
-
-
 def decode(data: bytes) -> np.ndarray:
     """Decode to HxWx3 uint8 RGB, upright by EXIF, the first frame, transparency on white.
 
@@ -66,14 +57,19 @@ def perceptual_hash(image: Image.Image) -> str:
     return str(imagehash.phash(image))
 
 
-def perceptual_hash_of(data: bytes) -> str | None:
-    """Hash encoded bytes, decoded at reduced size where the format can; None where they cannot be decoded."""
-    try:
-        with _open(data) as image:
+def describe(data: bytes) -> tuple[Header, str | None]:
+    """Return what the first bytes say, and the perceptual hash: None where the picture cannot be decoded.
+
+    The type comes from the bytes, never from a name or an HTTP header; the size is looked at before anything is
+    decoded, and decoding is at reduced size where the format can. Raises `ImageProblem`.
+    """
+    with _open(data) as image:
+        header = Header(image.format or "", image.width, image.height)
+        try:
             image.draft("L", (HASH_SIDE_PX, HASH_SIDE_PX))
-            return perceptual_hash(_rgb(image))
-    except (ImageProblem, *BROKEN):
-        return None
+            return header, perceptual_hash(_rgb(image))
+        except BROKEN:
+            return header, None
 
 
 def encode(pixels: np.ndarray, image_format: str) -> bytes:

@@ -7,17 +7,46 @@ sees it change. That is why no stage lists this module among its code.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic.networks import IPvAnyNetwork
 
 from pipeline.errors import UserError
+from pipeline.names import unknown_name
 from pipeline.project import PARAMS_FILE, load_yaml
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$")]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(gt=0)]
+
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+
+@dataclass(frozen=True)
+class ByRole(Generic[T]):
+    """A setting for a source's images: the same for all, or one for each role."""
+
+    values: T | dict[str, T]
+
+    def of(self, role: str | None) -> T | None:
+        """Return the setting for an image with this role; None where there is none for it."""
+        return self.values.get(role or "") if isinstance(self.values, dict) else self.values
+
+    def all(self) -> list[T]:
+        """Return every setting that there is."""
+        return list(self.values.values()) if isinstance(self.values, dict) else [self.values]
+
+    def map(self, function: Callable[[T], U]) -> ByRole[U]:
+        """Return what the function makes of every setting."""
+        if isinstance(self.values, dict):
+            return ByRole({role: function(value) for role, value in self.values.items()})
+        return ByRole(function(self.values))
 
 
 class Section(BaseModel):
@@ -39,32 +68,73 @@ class Engine(Section):
 
 
 class Crawl(Section):
-    """What holds for every crawl: images per part, and whom a site's owner can write to."""
+    """What holds for every crawl.
+
+    `part_size`: images per part; `contact`: whom a site's owner can write to; `threads`: images on their way at
+    once; `requests_per_s` and `connections_per_host`: the pace at each host; `revalidate_days`: after how long a
+    stored image is asked for again, on condition that it has changed.
+    """
 
     part_size: Annotated[int, Field(ge=1, le=512)]
     contact: str
+    threads: Annotated[int, Field(ge=1, le=64)]
+    requests_per_s: Annotated[float, Field(gt=0)]
+    connections_per_host: Annotated[int, Field(ge=1, le=64)]
+    revalidate_days: Annotated[float, Field(gt=0)]
 
 
 class Limit(Section):
-    """What one crawl of a source may take at most."""
+    """What one crawl of a source may use up: images and bytes fetched, list pages turned, minutes."""
 
     images: Positive | None = None
+    bytes: Positive | None = None
     pages: Positive | None = None
+    minutes: Annotated[float, Field(gt=0)] | None = None
+
+
+class Classifier(Section):
+    """Which classifier screens images, and from which score on (0 to 1) an image is refused.
+
+    `classifier` is a name that `python -m pipeline weights` lists, or the path of an ONNX file.
+    """
+
+    classifier: str
+    max_score: Fraction
+
+
+class Screening(Section):
+    """What a source's images are screened for before they are stored; each key is a reason of rejection."""
+
+    unsafe: Classifier | None = None
+    apparent_minor: Classifier | None = None
 
 
 class SourceEntry(BaseModel):
-    """What every source says of itself; the other keys are its kind's own options (see pipeline.sources)."""
+    """What every source may say of itself; the other keys are its kind's own options (see pipeline.sources).
+
+    `domain` is one domain, or one for each role of the source's pairs. `allow_networks` are the private networks
+    that its hosts may lie in. `requests_per_s` and `connections_per_host` replace those of `crawl`.
+    """
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
     kind: str
-    domain: Name
+    domain: Name | dict[str, Name]
     limit: Limit = Limit()
+    allow_networks: tuple[IPvAnyNetwork, ...] = ()
+    requests_per_s: Annotated[float, Field(gt=0)] | None = None
+    connections_per_host: Annotated[int, Field(ge=1, le=64)] | None = None
+    screen: Screening = Screening()
 
     @property
     def options(self) -> dict[str, Any]:
         """The keys that belong to the source's kind."""
         return dict(self.model_extra or {})
+
+    @property
+    def domains(self) -> ByRole[str]:
+        """The names of its images' domains."""
+        return ByRole(self.domain)
 
 
 class Domain(Section):
@@ -227,11 +297,12 @@ class Params(Section):
     @model_validator(mode="after")
     def _domains_are_known(self) -> Params:
         for name, entry in self.sources.items():
-            if entry.domain not in self.domains:
-                raise ValueError(
-                    f"sources.{name}.domain: {entry.domain!r} is not one of the domains: "
-                    f"{', '.join(self.domains) or 'none'}"
-                )
+            for domain in entry.domains.all():
+                if domain not in self.domains:
+                    raise ValueError(
+                        f"sources.{name}.domain: {domain!r} is not one of the domains: "
+                        f"{', '.join(self.domains) or 'none'}"
+                    )
         for name, experiment in self.experiments.items():
             for domain in experiment.domains:
                 if domain not in self.domains:
@@ -244,20 +315,18 @@ class Params(Section):
     def experiment(self, name: str) -> CycleGan | Pix2Pix:
         """Return the experiment `name`; raise `UserError` where there is none."""
         if name not in self.experiments:
-            known = ", ".join(self.experiments) or "none"
-            raise UserError(f"{PARAMS_FILE}: experiments: {name!r} is not one of the experiments: {known}")
+            raise unknown_name(f"{PARAMS_FILE}: experiments", name, "experiments", self.experiments)
         return self.experiments[name]
 
     def source(self, name: str) -> SourceEntry:
         """Return the entry of the source `name`; raise `UserError` where there is none."""
         if name not in self.sources:
-            known = ", ".join(self.sources) or "none"
-            raise UserError(f"{PARAMS_FILE}: sources: {name!r} is not one of the sources: {known}")
+            raise unknown_name(f"{PARAMS_FILE}: sources", name, "sources", self.sources)
         return self.sources[name]
 
-    def domain_of(self, source: str) -> Domain:
+    def domains_of(self, source: str) -> ByRole[Domain]:
         """Return how the faces of `source` are found and prepared."""
-        return self.domains[self.source(source).domain]
+        return self.source(source).domains.map(lambda name: self.domains[name])
 
 
 def load_params(path: Path = PARAMS_FILE) -> Params:

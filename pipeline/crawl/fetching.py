@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, Protocol
 
 from requests.structures import CaseInsensitiveDict
 
-from pipeline.crawl.failures import FetchProblem
+from pipeline.crawl.failures import BudgetSpent, FetchProblem
 from pipeline.crawl.references import ImageRef, Refusal
-from pipeline.crawl.session import Session
-from pipeline.images import ImageProblem, perceptual_hash_of, read_header
+from pipeline.crawl.session import NotModified, Session, Validators
+from pipeline.images import ImageProblem, describe
+
+
+class Screen(Protocol):
+    """Looks at an image before it is stored."""
+
+    def refuse(self, data: bytes) -> tuple[str, str] | None:
+        """Return the reason and the detail of a refusal, None where nothing speaks against the image."""
 
 
 @dataclass(frozen=True)
@@ -24,11 +32,42 @@ class FetchedImage:
     last_modified: str | None
     version: str | None
 
+    @property
+    def size(self) -> int:
+        """The number of bytes."""
+        return len(self.row["bytes"])
 
-def fetch(source: str, ref: ImageRef, session: Session) -> FetchedImage | Refusal:
-    """Fetch and describe an image; whatever goes wrong with it becomes a refusal."""
+
+@dataclass(frozen=True)
+class Unchanged:
+    """An image that the server says is still as it was stored."""
+
+    url: str
+
+
+Outcome = FetchedImage | Unchanged | Refusal
+
+
+def fetch(
+    source: str,
+    ref: ImageRef,
+    session: Session,
+    validators: Validators | None = None,
+    screen: Screen | None = None,
+) -> Outcome:
+    """Fetch and describe an image; whatever goes wrong with it becomes a refusal.
+
+    Raises `BudgetSpent` where the crawl's time is up.
+    """
     try:
-        return _describe(source, ref, session)
+        if ref.local:
+            return _describe(source, ref, ref.local.read(), CaseInsensitiveDict(), screen)
+        answer = session.get_image(ref.url, ref.page_url, validators)
+        if isinstance(answer, NotModified):
+            return Unchanged(ref.url)
+        return _describe(source, ref, answer.body, answer.headers, screen)
+    except BudgetSpent:
+        raise
     except (FetchProblem, ImageProblem) as problem:
         wait_s = problem.retry_after_s if isinstance(problem, FetchProblem) else None
         return Refusal(ref.url, problem.reason, problem.detail, ref.page_url, ref.version, wait_s)
@@ -36,13 +75,16 @@ def fetch(source: str, ref: ImageRef, session: Session) -> FetchedImage | Refusa
         return Refusal(ref.url, "failed", type(error).__name__, ref.page_url, ref.version)
 
 
-def _describe(source: str, ref: ImageRef, session: Session) -> FetchedImage:
-    if ref.local:
-        data, headers = ref.local.read(), CaseInsensitiveDict[str]()
-    else:
-        answer = session.get_image(ref.url)
-        data, headers = answer.body, answer.headers
-    header = read_header(data)
+def _describe(
+    source: str,
+    ref: ImageRef,
+    data: bytes,
+    headers: CaseInsensitiveDict[str],
+    screen: Screen | None,
+) -> FetchedImage | Refusal:
+    header, phash = describe(data)
+    if screen and (verdict := screen.refuse(data)):
+        return Refusal(ref.url, *verdict, ref.page_url, ref.version)
     row = {
         "image_id": hashlib.sha256(data).hexdigest(),
         "bytes": data,
@@ -58,11 +100,13 @@ def _describe(source: str, ref: ImageRef, session: Session) -> FetchedImage:
         "width_px": header.width_px,
         "height_px": header.height_px,
         "format": header.format,
-        "phash": perceptual_hash_of(data),
+        "phash": phash,
         "tags": list(ref.tags),
         "subject": ref.subject,
         "pair_id": ref.pair_id,
         "role": ref.role,
+        "group": ref.group,
+        "extra": json.dumps(ref.extra, ensure_ascii=False, sort_keys=True) if ref.extra else None,
     }
     return FetchedImage(row, headers.get("Last-Modified"), ref.version)
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
+from bs4 import BeautifulSoup
 from protego import Protego
 
 from pipeline.crawl.failures import (
@@ -39,6 +42,16 @@ def opts_out(header_lines: Iterable[str]) -> str | None:
             word = (value if colon else name).strip()
             if addressee == AGENT and word in OPT_OUTS:
                 return word
+    return None
+
+
+def page_opts_out(page: BeautifulSoup) -> str | None:
+    """Return the directive of a page's robots meta tags that keeps this crawler from its images, or None."""
+    for tag in page.select("meta[name][content]"):
+        if tag["name"].strip().lower() in ("robots", AGENT):
+            words = {word.strip() for word in tag["content"].lower().split(",")}
+            if found := sorted(words & OPT_OUTS):
+                return found[0]
     return None
 
 
@@ -105,23 +118,47 @@ def _of_robots(problem: FetchProblem) -> FetchProblem:
     return kind(detail, retry_after_s=problem.retry_after_s)
 
 
-class RateLimiter:
-    """Spaces the requests to each host, whichever thread makes them."""
+@dataclass
+class _Host:
+    """When a host may be asked next, and how many may ask it at once."""
 
-    def __init__(self) -> None:
+    slots: threading.Semaphore
+    next_free: float = 0.0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+class HostPace:
+    """Spaces the requests to each host and bounds how many run at once, whichever threads make them."""
+
+    def __init__(self, connections: int) -> None:
+        self._connections = connections
         self._lock = threading.Lock()
-        self._next_free: dict[str, float] = {}
+        self._hosts: dict[str, _Host] = {}
 
-    def wait(self, host: str, interval_s: float) -> None:
-        """Sleep until the host may be asked again, and take the turn."""
-        with self._lock:
-            now = time.monotonic()
-            turn = max(now, self._next_free.get(host, now))
-            self._next_free[host] = turn + interval_s
-        time.sleep(turn - now)
+    @contextmanager
+    def turn(self, host: str, interval_s: float) -> Iterator[None]:
+        """Wait until the host may be asked, and hold one of its connections meanwhile."""
+        with self._host(host).slots:
+            self._wait(host, interval_s)
+            yield
 
     def pause(self, host: str, seconds: float) -> None:
         """Ask nothing more of the host for so many seconds."""
+        known = self._host(host)
+        with known.lock:
+            known.next_free = max(known.next_free, time.monotonic() + seconds)
+
+    def _host(self, host: str) -> _Host:
         with self._lock:
-            resume = time.monotonic() + seconds
-            self._next_free[host] = max(resume, self._next_free.get(host, resume))
+            if host not in self._hosts:
+                self._hosts[host] = _Host(threading.Semaphore(self._connections))
+            return self._hosts[host]
+
+    def _wait(self, host: str, interval_s: float) -> None:
+        known = self._host(host)
+        with known.lock:
+            now = time.monotonic()
+            turn = max(now, known.next_free)
+            known.next_free = turn + interval_s
+        if turn > now:
+            time.sleep(turn - now)

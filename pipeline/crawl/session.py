@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import threading
+import time
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.message import Message
+from functools import cached_property
 from importlib.metadata import version
+from ipaddress import IPv4Network, IPv6Network
 from typing import Any, TypeVar
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlencode, urljoin, urlsplit
 
 import requests
 import tenacity
 import urllib3
+from bs4 import BeautifulSoup
 from bs4.dammit import UnicodeDammit
 from requests.structures import CaseInsensitiveDict
 
 from pipeline.crawl.addresses import CheckedAdapter, Dialer
 from pipeline.crawl.failures import (
     AddressRefused,
+    BudgetSpent,
     DisallowedByRobots,
     FetchProblem,
     HttpError,
@@ -26,7 +34,17 @@ from pipeline.crawl.failures import (
     TooLarge,
     Unreachable,
 )
-from pipeline.crawl.politeness import AGENT, RateLimiter, Robots, opts_out, retry_after_s
+from pipeline.crawl.politeness import (
+    AGENT,
+    HostPace,
+    Robots,
+    opts_out,
+    page_opts_out,
+    retry_after_s,
+)
+
+# Its debug lines show whole URLs, private parameters included.
+logging.getLogger("urllib3.connectionpool").setLevel(logging.INFO)
 
 CHUNK_BYTES = 64 * 1024
 MAX_REDIRECTS = 5
@@ -50,6 +68,33 @@ class Caps:
     backoff_s: float = 1
     retry_after_s: float = 60
     requests_per_s: float = 2
+    connections_per_host: int = 4
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What one crawl may use up; None is no bound.
+
+    `pages` are list pages, `images` and `bytes` are those of images that were fetched.
+    """
+
+    images: int | None = None
+    bytes: int | None = None
+    pages: int | None = None
+    minutes: float | None = None
+
+
+@dataclass(frozen=True)
+class Validators:
+    """What a server gave to ask conditionally by (RFC 9110, 13.1)."""
+
+    etag: str | None = None
+    last_modified: str | None = None
+
+
+@dataclass(frozen=True)
+class NotModified:
+    """The server's word that what was fetched before is still the same."""
 
 
 @dataclass(frozen=True)
@@ -69,32 +114,55 @@ class Page:
     text: str
     headers: CaseInsensitiveDict[str]
 
+    @cached_property
+    def soup(self) -> BeautifulSoup:
+        """The page as HTML, parsed once."""
+        return BeautifulSoup(self.text, "lxml")
+
+
+@dataclass(frozen=True)
+class _Request:
+    """What is sent beside the URL; what is `private` goes to the first host only, and into no record."""
+
+    max_bytes: int
+    obey: bool = True
+    headers: Mapping[str, str] = field(default_factory=dict)
+    private_params: Mapping[str, str] = field(default_factory=dict)
+    private_auth: tuple[str, str] | None = None
+
+    def redirected(self) -> _Request:
+        """Return the request as it goes on to where a redirect leads: without what is private."""
+        return _Request(self.max_bytes, self.obey, self.headers)
+
 
 class Session:
     """Fetches for one crawl, from many threads; use it as a context manager.
 
-    `connect_to` works like curl's option of that name: it leads a host to an address and port. Only such
-    hosts may lie on this machine, and only they are asked at any pace. `max_pages` is how many list pages a
-    source may turn.
+    `connect_to` works like curl's option of that name: it leads a host to an address and port, on this
+    machine too, at any pace. `networks` are private networks that any host may lie in. Whatever else is not
+    on the open internet is refused.
     """
 
     def __init__(
         self,
         contact: str = "",
-        max_pages: int | None = None,
+        budget: Budget | None = None,
         connect_to: dict[str, tuple[str, int]] | None = None,
         caps: Caps | None = None,
+        networks: Iterable[IPv4Network | IPv6Network] = (),
     ) -> None:
-        self.max_pages = max_pages
+        self.budget = budget or Budget()
         self.connect_to = dict(connect_to or {})
         self.caps = caps or Caps()
         self.requests = 0
         self.bytes = 0
+        self.pages = 0
+        self._started = time.monotonic()
         self._lock = threading.Lock()
         self._pages_read: list[str] = []
         self._resources = ExitStack()
-        self._dialer = Dialer(self.connect_to)
-        self._limiter = RateLimiter()
+        self._dialer = self._resources.enter_context(Dialer(self.connect_to, networks))
+        self._pace = HostPace(self.caps.connections_per_host)
         self._robots = Robots(self._read_robots)
         self._http = self._resources.enter_context(_Http())
         self._http.headers["User-Agent"] = user_agent(contact)
@@ -111,16 +179,72 @@ class Session:
         """Enter a context that is left when the session ends, such as an archive that images come from."""
         return self._resources.enter_context(resource)
 
-    def get_page(self, url: str) -> Page:
-        """Fetch a page; raise `FetchProblem`."""
-        answer = self._get(url, self.caps.page_bytes)
+    def get_page(self, url: str, *, listing: bool = False) -> Page:
+        """Fetch a page; raise `FetchProblem`, also where its robots meta tag keeps us from its images.
+
+        A `listing` is one of the pages that the source turns: it counts against the budget of pages.
+        """
+        if listing:
+            self._turn_page()
+        answer = self._get(url, _Request(self.caps.page_bytes))
+        page = Page(answer.url, _text(answer), answer.headers)
+        if directive := page_opts_out(page.soup):
+            raise DisallowedByRobots(f"meta robots: {directive}")
+        self.note_read(url)
+        return page
+
+    def get_json(
+        self,
+        url: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        api: bool,
+        secrets: Mapping[str, str] | None = None,
+        auth: tuple[str, str] | None = None,
+    ) -> Any:
+        """Fetch a listing as JSON; it counts against the budget of pages. Raise `FetchProblem`.
+
+        `api` says that the URL is a site's documented programming interface: its own terms hold there, not
+        robots.txt, which speaks to crawlers of pages. `secrets` are parameters, and `auth` a name and a
+        password, that appear nowhere but in the request.
+        """
+        address = with_query(url, params)
+        self._turn_page()
+        request = _Request(
+            self.caps.page_bytes,
+            obey=not api,
+            headers={"Accept": "application/json"},
+            private_params=secrets or {},
+            private_auth=auth,
+        )
+        answer = self._get(address, request)
+        try:
+            value = json.loads(answer.body)
+        except ValueError:
+            raise HttpError(200, "the answer is no JSON") from None
+        self.note_read(address)
+        return value
+
+    def get_image(
+        self, url: str, referer: str | None = None, validators: Validators | None = None
+    ) -> Answer | NotModified:
+        """Fetch an image's bytes, whatever they are; raise `FetchProblem`.
+
+        `referer` is the page that shows it. With `validators`, the answer may be that nothing has changed.
+        """
+        headers = {}
+        if referer and referer.startswith(("http://", "https://")) and referer.isascii():
+            headers["Referer"] = referer
+        if validators and validators.etag:
+            headers["If-None-Match"] = validators.etag
+        if validators and validators.last_modified:
+            headers["If-Modified-Since"] = validators.last_modified
+        return self._follow_with_retries(url, _Request(self.caps.image_bytes, headers=headers))
+
+    def note_read(self, url: str) -> None:
+        """Note that a page, or a local list, was read: what was refused at it before is taken back."""
         with self._lock:
             self._pages_read.append(url)
-        return Page(answer.url, _text(answer), answer.headers)
-
-    def get_image(self, url: str) -> Answer:
-        """Fetch an image's bytes, whatever they are; raise `FetchProblem`."""
-        return self._get(url, self.caps.image_bytes)
 
     def take_pages_read(self) -> list[str]:
         """Return the URLs of the pages that were read since the last call."""
@@ -128,17 +252,29 @@ class Session:
             taken, self._pages_read = self._pages_read, []
         return taken
 
-    def _read_robots(self, url: str) -> str:
-        return _text(self._get(url, self.caps.page_bytes, obey=False))
+    def _turn_page(self) -> None:
+        with self._lock:
+            if self.budget.pages is not None and self.pages >= self.budget.pages:
+                raise BudgetSpent("pages")
+            self.pages += 1
 
-    def _get(self, url: str, max_bytes: int, obey: bool = True) -> Answer:
+    def _read_robots(self, url: str) -> str:
+        return _text(self._get(url, _Request(self.caps.page_bytes, obey=False)))
+
+    def _get(self, url: str, request: _Request) -> Answer:
+        answer = self._follow_with_retries(url, request)
+        if isinstance(answer, NotModified):
+            raise HttpError(304)
+        return answer
+
+    def _follow_with_retries(self, url: str, request: _Request) -> Answer | NotModified:
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception(_is_transient),
             wait=self._backoff,
             stop=tenacity.stop_after_attempt(self.caps.attempts),
             reraise=True,
         )
-        return retrying(self._follow, url, max_bytes, obey)
+        return retrying(self._follow, url, request)
 
     def _backoff(self, state: tenacity.RetryCallState) -> float:
         problem = state.outcome.exception() if state.outcome else None
@@ -147,41 +283,57 @@ class Session:
         unit_s = self.caps.backoff_s
         return (tenacity.wait_exponential(unit_s) + tenacity.wait_random(0, unit_s))(state)
 
-    def _follow(self, url: str, max_bytes: int, obey: bool) -> Answer:
+    def _follow(self, url: str, request: _Request) -> Answer | NotModified:
         for _ in range(MAX_REDIRECTS + 1):
-            answer = self._exchange(url, max_bytes, obey)
-            if isinstance(answer, Answer):
+            answer = self._exchange(url, request)
+            if not isinstance(answer, str):
                 return answer
-            url = answer
+            url, request = answer, request.redirected()
         raise AddressRefused(f"more than {MAX_REDIRECTS} redirects")
 
-    def _exchange(self, url: str, max_bytes: int, obey: bool) -> Answer | str:
+    def _exchange(self, url: str, request: _Request) -> Answer | NotModified | str:
         """Ask once: return the answer, or the URL that it redirects to."""
         host = _host(url)
-        delay_s = self._robots.check(url) if obey else 0.0
-        local = host in self.connect_to
-        self._limiter.wait(host, 0 if local else max(delay_s, 1 / self.caps.requests_per_s))
-        with self._lock:
-            self.requests += 1
-        with self._dialer.time_cap(self.caps.transfer_s) as exchange:
+        delay_s = self._robots.check(url) if request.obey else 0.0
+        self._check_time()
+        interval_s = 0 if host in self.connect_to else max(delay_s, 1 / self.caps.requests_per_s)
+        with self._pace.turn(host, interval_s), self._dialer.time_cap(self.caps.transfer_s) as exchange:
+            with self._lock:
+                self.requests += 1
             try:
-                answer = self._ask(url, host, max_bytes, obey)
+                answer = self._ask(url, host, request)
             except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
                 raise _too_slow() if exchange.expired else _problem_of(error) from None
             if exchange.expired:
                 raise _too_slow()
             return answer
 
-    def _ask(self, url: str, host: str, max_bytes: int, obey: bool) -> Answer | str:
+    def _check_time(self) -> None:
+        minutes = (time.monotonic() - self._started) / 60
+        if self.budget.minutes is not None and minutes >= self.budget.minutes:
+            raise BudgetSpent("minutes")
+
+    def _ask(self, url: str, host: str, request: _Request) -> Answer | NotModified | str:
         timeout = (self.caps.connect_s, self.caps.read_s)
-        with self._http.get(url, stream=True, allow_redirects=False, timeout=timeout) as response:
+        prepared = requests.PreparedRequest()
+        prepared.prepare(
+            "GET",
+            url,
+            headers={**self._http.headers, **request.headers},
+            params=dict(request.private_params),
+            auth=request.private_auth,
+            cookies=self._http.cookies,
+        )
+        with self._http.send(prepared, stream=True, allow_redirects=False, timeout=timeout) as response:
             if response.status_code in REDIRECTS and "Location" in response.headers:
                 return urljoin(url, response.headers["Location"])
+            if response.status_code == 304:
+                return NotModified()
             if response.status_code != 200:
                 raise self._refuse_status(response, host)
-            if obey and (directive := opts_out(response.raw.headers.getlist("X-Robots-Tag"))):
+            if request.obey and (directive := opts_out(response.raw.headers.getlist("X-Robots-Tag"))):
                 raise DisallowedByRobots(f"X-Robots-Tag: {directive}")
-            body = _read_body(response, max_bytes)
+            body = _read_body(response, request.max_bytes)
         with self._lock:
             self.bytes += len(body)
         return Answer(url, body, response.headers)
@@ -193,7 +345,7 @@ class Session:
         wait_s = retry_after_s(response.headers.get("Retry-After")) if status in ASKS_TO_WAIT else None
         if wait_s is None:
             return HttpError(status, transient=status in TRANSIENT)
-        self._limiter.pause(host, min(wait_s, self.caps.retry_after_s))
+        self._pace.pause(host, min(wait_s, self.caps.retry_after_s))
         return HttpError(status, transient=wait_s <= self.caps.retry_after_s, retry_after_s=wait_s)
 
 
@@ -212,6 +364,12 @@ class _Http(requests.Session):
 def user_agent(contact: str) -> str:
     """Return the honest name that this crawler gives itself."""
     return f"{AGENT}/{version('likeness')}" + (f" (+{contact})" if contact else "")
+
+
+def with_query(url: str, params: Mapping[str, Any] | None) -> str:
+    """Return the URL with parameters added; those that are None are left out."""
+    given = {name: value for name, value in (params or {}).items() if value is not None}
+    return f"{url}{'&' if '?' in url else '?'}{urlencode(given)}" if given else url
 
 
 def _host(url: str) -> str:

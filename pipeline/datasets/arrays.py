@@ -15,10 +15,9 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipeline.errors import UserError
-from pipeline.parts import DATA, atomic_path, write_rows
+from pipeline.parts import DATA, atomic_path, read_table, write_rows
 
 DATASETS = DATA / "datasets"
 EXPERIMENT_NAME = "experiment.json"
@@ -72,7 +71,7 @@ def _load_domain(folder: Path, domain: str) -> DomainArrays:
     arrays = DomainArrays(
         images=np.load(folder / f"{domain}.images.npy", mmap_mode="r"),
         points=np.load(folder / f"{domain}.points.npy"),
-        rows=pq.read_table(folder / f"{domain}.rows.parquet"),
+        rows=read_table(folder / f"{domain}.rows.parquet"),
     )
     if not len(arrays.images) == len(arrays.points) == arrays.rows.num_rows:
         raise UserError(f"{folder}: the files of {domain} have different lengths; run `dataset` again")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from pipeline import parts
 from pipeline.datasets.duplicates import cluster
@@ -22,8 +21,11 @@ MEASURED = ("yaw_deg", "pitch_deg", "roll_deg", "eye_distance_px", "sharpness", 
 _REJECTION = ["stage", "reason", "detail"]
 
 
-def faces_of_part(source: str, domain: str, part: str) -> pa.Table:
-    """Return one part's faces with what every stage says of them, in the columns of `parts.FACES`."""
+def faces_of_part(source: str, domain_of: Callable[[str | None], str | None], part: str) -> pa.Table:
+    """Return one part's faces with what every stage says of them, in the columns of `parts.FACES`.
+
+    `domain_of` tells the domain of the images with a role.
+    """
     detections = _table("detections", source, part)
     faces = detections.filter(pc.is_null(detections["reason"]))
     columns = {name: faces[name] for name in ("face_id", "image_id", "box_xyxy", "score", "detector")}
@@ -35,7 +37,8 @@ def faces_of_part(source: str, domain: str, part: str) -> pa.Table:
             before = columns.get(name, pa.nulls(len(faces), pa.string()))
             found[name] = pc.coalesce(before, found[name])
         columns |= found
-    for name, value in (("source", source), ("part", part), ("domain", domain)):
+    columns["domain"] = pa.array([domain_of(role.as_py()) for role in columns["role"]], pa.string())
+    for name, value in (("source", source), ("part", part)):
         columns[name] = pa.array([value] * len(faces), pa.string())
     missing = {name: pa.nulls(len(faces), parts.FACES.field(name).type) for name in parts.FACES.names}
     return pa.table({name: (missing | columns)[name] for name in parts.FACES.names}, schema=parts.FACES)
@@ -119,6 +122,21 @@ def funnel(
     return {**counts, "rejected": ordered}
 
 
+def funnel_by_group(groups: list[str | None], faces: pa.Table) -> dict[str, dict[str, int]]:
+    """Return, by group, how many images were crawled and show a face, and how many faces are found and kept.
+
+    `groups` holds the group of every crawled image, `faces` the source's faces. Images without one are left out.
+    """
+    crawled = Counter(group for group in groups if group is not None)
+    frame = faces.select(["group", "image_id", "kept"]).to_pandas()
+    found = frame.groupby("group").agg(
+        with_faces=("image_id", "nunique"), faces=("image_id", "size"), kept=("kept", "sum")
+    )
+    counted = {str(group): {name: int(row[name]) for name in row.index} for group, row in found.iterrows()}
+    none = {"with_faces": 0, "faces": 0, "kept": 0}
+    return {group: {"crawled": crawled[group], **counted.get(group, none)} for group in sorted(crawled)}
+
+
 def domain_summary(faces: pd.DataFrame) -> dict[str, Any]:
     """Return the number of kept faces of a domain and the quartiles of what was measured on them."""
     summary: dict[str, Any] = {"kept": len(faces)}
@@ -151,7 +169,7 @@ def _cluster_names(frame: pd.DataFrame, max_distance: int) -> pd.Series:
 
 
 def _table(table: str, source: str, part: str, columns: list[str] | None = None) -> pa.Table:
-    return pq.read_table(Path(parts.folder(table, source)) / part, columns=columns)
+    return parts.read_table(parts.folder(table, source) / part, columns)
 
 
 def _matched(

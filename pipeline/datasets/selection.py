@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-import pyarrow.parquet as pq
+import pyarrow.compute as pc
 
 from pipeline import parts
 from pipeline.datasets.arrays import ROWS
@@ -22,11 +22,9 @@ def select(domain: str, needs_landmarks: bool) -> tuple[list[Row], dict[str, int
     A near-duplicate of a face that is held out for validation or test is no training face: a model that
     memorised it would look good.
     """
-    wanted = [("domain", "=", domain), ("kept", "=", True)]
-    columns = [*ROWS.names, *_PLACE]
-    faces = sorted(
-        pq.read_table(FACES, columns=columns, filters=wanted).to_pylist(), key=lambda row: row["face_id"]
-    )
+    wanted = (pc.field("domain") == domain) & pc.field("kept")
+    found = parts.read_table(FACES, [*ROWS.names, *_PLACE], wanted).to_pylist()
+    faces = sorted(found, key=lambda row: row["face_id"])
     held_out = {face["cluster"] for face in faces if face["split"] != "train"}
     selected: list[Row] = []
     left_out: Counter[str] = Counter()

@@ -7,9 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
-from pipeline import images
+from pipeline import images, parts
 from pipeline.report import pictures
 
 MODELS = Path("models")
@@ -26,7 +24,7 @@ def gather(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the content of one experiment's section."""
     metrics = json.loads((METRICS / f"{name}.json").read_text(encoding="utf-8"))
     missing = json.loads((SAMPLES / name / "not_measured.json").read_text(encoding="utf-8"))
-    rows = pq.read_table(SAMPLES / name / "translated.parquet").to_pylist()
+    rows = parts.read_rows(SAMPLES / name / "translated.parquet")
     return {
         "name": name,
         "options": options,

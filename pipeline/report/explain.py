@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from pipeline import images, parts
 from pipeline.errors import UserError
@@ -85,7 +84,7 @@ def _find(what: str) -> Row | None:
     columns = [name for name in parts.RAW.names if name != "bytes"]
     found: list[Row] = []
     for path in sorted((parts.DATA / "raw").glob("*/part-*.parquet")):
-        rows = pq.read_table(path, columns=columns, filters=field, partitioning=None).to_pylist()
+        rows = parts.read_table(path, columns, field).to_pylist()
         found += [row | {"path": str(path)} for row in rows]
     if len({row["image_id"] for row in found}) > 1:
         listed = "\n".join(f"  {row['image_id']}  {row['url']}" for row in found)
@@ -125,7 +124,7 @@ def _draw(raw: Row, source: str, part: str, catalogue: dict[str, Row]) -> Iterat
 
 def _table_rows(table: str, source: str, part: str, image_id: str) -> list[Row]:
     path = parts.folder(table, source) / part
-    return pq.read_table(path, filters=pc.field("image_id") == image_id, partitioning=None).to_pylist()
+    return parts.read_table(path, filters=pc.field("image_id") == image_id).to_pylist()
 
 
 def _bytes(table: str, source: str, part: str, image_id: str, key: str = "image_id") -> dict[str, bytes]:
@@ -136,7 +135,7 @@ def _catalogue_rows(image_id: str) -> dict[str, Row]:
     path = CATALOGUE / "faces.parquet"
     if not path.exists():
         raise UserError(f"{path} is missing: run dvc repro first")
-    rows = pq.read_table(path, filters=pc.field("image_id") == image_id).to_pylist()
+    rows = parts.read_table(path, filters=pc.field("image_id") == image_id).to_pylist()
     return {row["face_id"]: row for row in rows}
 
 

@@ -11,7 +11,6 @@ from typing import Any
 import jinja2
 import numpy as np
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from pipeline import images, parts
 from pipeline.progress import follow
@@ -50,20 +49,22 @@ def render(experiments: Mapping[str, Mapping[str, Any]]) -> str:
 
 def _source(name: str, counts: dict[str, Any]) -> dict[str, Any]:
     is_mine = pc.field("source") == name
-    kept = pq.read_table(
-        CATALOGUE / "faces.parquet",
-        columns=_FACE_COLUMNS + _COLOR_COLUMNS,
-        filters=is_mine & pc.field("kept"),
-    ).to_pylist()
-    rejected = pq.read_table(CATALOGUE / "rejections.parquet", filters=is_mine).to_pylist()
+    columns = _FACE_COLUMNS + _COLOR_COLUMNS
+    kept = parts.read_table(CATALOGUE / "faces.parquet", columns, is_mine & pc.field("kept")).to_pylist()
+    rejected = parts.read_table(CATALOGUE / "rejections.parquet", filters=is_mine).to_pylist()
     return {
         "name": name,
         "counts": counts,
         "kept": len(kept),
+        "groups": _by_yield(counts.get("groups", {})),
         "faces": _face_sheet(name, _spread(kept, FACES_SHOWN)),
         "reasons": _reasons(rejected),
         "rejections": _rejection_sheet(name, rejected),
     }
+
+
+def _by_yield(groups: dict[str, dict[str, int]]) -> list[tuple[str, dict[str, int]]]:
+    return sorted(groups.items(), key=lambda item: -item[1]["with_faces"] / item[1]["crawled"])
 
 
 def _reasons(rejected: Iterable[Row]) -> list[tuple[str, str, int]]:
@@ -116,7 +117,7 @@ def _swatches(face: Row) -> list[tuple[str, str, str]]:
 
 def _domains() -> list[dict[str, Any]]:
     columns = ["domain", "source", *POSES, *_COLOR_COLUMNS]
-    kept = pq.read_table(CATALOGUE / "faces.parquet", columns=columns, filters=pc.field("kept"))
+    kept = parts.read_table(CATALOGUE / "faces.parquet", columns, pc.field("kept"))
     names = sorted(set(kept["domain"].to_pylist()))
     return [_domain(name, kept.filter(pc.equal(kept["domain"], name)).to_pylist()) for name in names]
 
@@ -161,10 +162,8 @@ def _bytes_of(table: str, source: str, rows: Iterable[Row], key: str) -> dict[st
         wanted[row["part"]].add(row[key])
     found: dict[str, bytes] = {}
     for part, ids in wanted.items():
-        chosen = pq.read_table(
-            parts.folder(table, source) / part,
-            columns=[key, "bytes"],
-            filters=pc.field(key).isin(sorted(ids)),
+        chosen = parts.read_table(
+            parts.folder(table, source) / part, [key, "bytes"], pc.field(key).isin(sorted(ids))
         )
         found |= dict(zip(chosen[key].to_pylist(), chosen["bytes"].to_pylist(), strict=True))
     return found
@@ -172,7 +171,7 @@ def _bytes_of(table: str, source: str, rows: Iterable[Row], key: str) -> dict[st
 
 def _boxes(source: str) -> dict[str, Sequence[float]]:
     columns = ["face_id", "box_xyxy"]
-    faces = pq.read_table(CATALOGUE / "faces.parquet", columns=columns, filters=pc.field("source") == source)
+    faces = parts.read_table(CATALOGUE / "faces.parquet", columns, pc.field("source") == source)
     return dict(zip(faces["face_id"].to_pylist(), faces["box_xyxy"].to_pylist(), strict=True))
 
 

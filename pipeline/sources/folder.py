@@ -7,27 +7,34 @@ import io
 import os
 import re
 import zipfile
-import zlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, BinaryIO
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, PlainValidator, model_validator
 
-from pipeline.crawl.failures import TooLarge, Unreadable
-from pipeline.crawl.references import ImageRef, LocalFile, Refusal, Source
+from pipeline.crawl.references import ImageRef, Known, LocalFile, Refusal, Source
 from pipeline.crawl.session import Session
 from pipeline.errors import UserError
 from pipeline.params import Section
+from pipeline.sources.files import File, Files, file_at, selects
+from pipeline.sources.presets import PRESETS
 
 TABLE_COLUMNS = ("subject", "pair_id", "role", "title", "author", "licence", "licence_url", "page_url")
 
 
-def _has_one_group(pattern: re.Pattern[str]) -> re.Pattern[str]:
+def _archive_or_pattern(value: object) -> Literal["archive"] | re.Pattern[str]:
+    """Return the word `archive`, or a pattern with exactly one group."""
+    if value == "archive":
+        return "archive"
+    try:
+        pattern = re.compile(str(value))
+    except re.error as error:
+        raise ValueError(f"{value!r} is no regular expression: {error}") from None
     if pattern.groups != 1:
-        raise ValueError("must have exactly one group: (…)")
+        raise ValueError("must have exactly one group: (…), or be the word archive")
     return pattern
 
 
@@ -38,142 +45,129 @@ def _has_pair_groups(pattern: re.Pattern[str]) -> re.Pattern[str]:
 
 
 class FolderOptions(Section):
-    """Where the files lie, and how their names or a CSV tell subjects and pairs.
+    """Where the files lie, and how their names, a CSV or a preset tell subjects and pairs.
 
-    `path` is a folder or a zip; `~` and variables such as `$LIKENESS_IMAGES` are expanded. `table` is a CSV
-    in it or beside it with a column `file`: only the files that it lists are taken, in its order.
+    `path` is a folder or a zip; `~` and variables such as `$LIKENESS_IMAGES` are expanded. Zips in a folder are
+    looked into: a file in one has a path such as `anime/rei.zip!/001.png`. `glob` selects files by the end of
+    their path or of their zip's. `subject` is a pattern with one group that is searched in a file's path, or the
+    word `archive`: each zip shows one person or character, and its name without `.zip` is the subject. `pair` is
+    searched in a file's name. `table` is a CSV in the folder or beside it with a column `file`: only the files that
+    it lists are taken, in its order.
+
+    `preset` is the name of a published data set, or `before-after`; see `pipeline.sources.presets`. What a
+    table or a preset says of an image goes before `author`, `licence` and `licence_url`.
     """
 
     path: str
     glob: str = "*"
+    preset: Literal["celeba", "ffhq", "casia-nir-vis-2", "before-after"] | None = None
     table: str | None = None
-    subject: Annotated[re.Pattern[str], AfterValidator(_has_one_group)] | None = None
+    subject: (
+        Annotated[
+            Literal["archive"] | re.Pattern[str],
+            PlainValidator(_archive_or_pattern, json_schema_input_type=re.Pattern[str]),
+        ]
+        | None
+    ) = None
     pair: Annotated[re.Pattern[str], AfterValidator(_has_pair_groups)] | None = None
     author: str | None = None
     licence: str | None = None
     licence_url: str | None = None
 
-
-@dataclass(frozen=True)
-class _File:
-    """A file of the folder or zip: its path in there, its size, and how to open it."""
-
-    path: str
-    size: int
-    version: str
-    open: Callable[[], Any]
-
-    def read(self, max_bytes: int) -> bytes:
-        """Return the bytes, at most so many of them, whatever the size is said to be."""
-        if self.size > max_bytes:
-            raise TooLarge(max_bytes)
-        try:
-            with self.open() as file:
-                data = _read_at_most(file, max_bytes)
-        except (OSError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-            raise Unreadable(f"the file cannot be read: {type(error).__name__}") from None
-        return data
+    @model_validator(mode="after")
+    def _leaves_to_the_preset_what_it_says(self) -> FolderOptions:
+        if self.preset:
+            twice = [name for name in sorted(PRESETS[self.preset].says) if getattr(self, name)]
+            if twice:
+                raise ValueError(f"leave out {', '.join(twice)}: the preset {self.preset!r} says it")
+        return self
 
 
 class FolderSource(Source[FolderOptions]):
     """Files that are here already."""
 
     kind = "folder"
+    terms = (
+        "Files that are here already: whoever put them here knows what they may be used for. "
+        "The agreements of CelebA and CASIA NIR-VIS 2.0 hold for whoever downloaded them."
+    )
+    needs_limit = False
     Options = FolderOptions
 
-    def discover(self, session: Session) -> Iterator[ImageRef | Refusal]:
+    def discover(self, session: Session, known: Known) -> Iterator[ImageRef | Refusal]:
         """Yield the files in the order of their paths, or of the table."""
-        path = Path(os.path.expandvars(self.options.path)).expanduser()
-        files = {file.path: file for file in self._files(path, session)}
-        prefix = "" if path.is_dir() else f"{path.name}!/"
-        to_ref = partial(self._reference, prefix=prefix, max_bytes=session.caps.image_bytes)
-        if self.options.table:
-            for row in _read_table(path, self.options.table, files):
-                name = row["file"].replace("\\", "/")
-                if name in files:
-                    yield _described(to_ref(files[name]), row)
-                else:
-                    yield Refusal(_url(prefix, name), "not_found", f"{self.options.table} lists it")
-            return
-        for name in files:
-            if PurePosixPath(name).match(self.options.glob):
-                yield to_ref(files[name])
+        files = Files(self._path())
+        max_bytes = session.caps.image_bytes
+        for found in self._found(files):
+            if isinstance(found, Refusal):
+                yield found
+            else:
+                file, said = found
+                local = LocalFile(file.version, partial(file.read, max_bytes))
+                yield replace(self._reference(files.url(file.path), file), local=local, **said)
 
-    def _files(self, path: Path, session: Session) -> Iterator[_File]:
-        if path.is_dir():
-            return _files_of_folder(path)
-        if path.is_file() and zipfile.is_zipfile(path):
-            return _files_of_zip(session.enter(zipfile.ZipFile(path)))
+    def _path(self) -> Path:
+        path = Path(os.path.expandvars(self.options.path)).expanduser()
+        if path.is_dir() or (path.is_file() and zipfile.is_zipfile(path)):
+            return path
         what = "is neither a folder nor a zip" if path.exists() else "does not exist"
         raise UserError(f"path: {self.options.path}: {what} (looked at {path})")
 
-    def _reference(self, file: _File, prefix: str, max_bytes: int) -> ImageRef:
+    def _found(self, files: Files) -> Iterator[tuple[File, dict[str, Any]] | Refusal]:
+        """Yield the files that are asked for, with what the preset or the table says of each."""
         options = self.options
-        subject = options.subject.search(file.path) if options.subject else None
+        for path, detail in files.broken.items():
+            if selects(options.glob, path):
+                yield Refusal(files.url(path), "unreadable", detail)
+        if options.preset:
+            yield from PRESETS[options.preset].read(files, options.glob)
+        elif options.table:
+            for row in _read_table(self._path(), options.table, files):
+                name = (row["file"] or "").replace("\\", "/")
+                if file := files.by_path.get(name):
+                    yield file, _said(row)
+                else:
+                    yield Refusal(files.url(name), "not_found", f"{options.table} lists it")
+        else:
+            yield from ((file, {}) for file in files.matching(options.glob))
+
+    def _reference(self, url: str, file: File) -> ImageRef:
+        options = self.options
         pair = options.pair.search(PurePosixPath(file.path).name) if options.pair else None
         return ImageRef(
-            _url(prefix, file.path),
+            url,
             author=options.author,
             licence=options.licence,
             licence_url=options.licence_url,
-            subject=subject[1] if subject else None,
+            subject=self._subject(file),
             pair_id=pair["pair"] if pair else None,
             role=pair["role"] if pair else None,
-            local=LocalFile(file.version, partial(file.read, max_bytes)),
         )
 
-
-def _files_of_folder(folder: Path) -> Iterator[_File]:
-    found = (Path(parent, name) for parent, _, names in os.walk(folder) for name in names)
-    for relative in sorted(path.relative_to(folder).as_posix() for path in found):
-        path = folder / relative
-        if path.is_file() and not _is_hidden(relative):
-            status = path.stat()
-            version = f"{status.st_size}-{status.st_mtime_ns}"
-            yield _File(relative, status.st_size, version, partial(path.open, "rb"))
+    def _subject(self, file: File) -> str | None:
+        if self.options.subject == "archive":
+            return PurePosixPath(file.archive).stem if file.archive else None
+        found = self.options.subject.search(file.path) if self.options.subject else None
+        return found[1] if found else None
 
 
-def _files_of_zip(archive: zipfile.ZipFile) -> Iterator[_File]:
-    for member in sorted(archive.infolist(), key=lambda member: member.filename):
-        if not member.is_dir() and not _is_hidden(member.filename):
-            version = f"{member.file_size}-{member.CRC:08x}"
-            yield _File(member.filename, member.file_size, version, partial(archive.open, member))
-
-
-def _is_hidden(path: str) -> bool:
-    return any(name.startswith(".") for name in path.split("/"))
-
-
-def _url(prefix: str, path: str) -> str:
-    """Return a URL that is the same on every machine; bytes of a name that are no UTF-8 are spelled out."""
-    return f"file:{prefix}{path}".encode(errors="surrogateescape").decode(errors="backslashreplace")
-
-
-def _read_at_most(file: BinaryIO, max_bytes: int) -> bytes:
-    data = file.read(max_bytes + 1)
-    if len(data) > max_bytes:
-        raise TooLarge(max_bytes)
-    return data
-
-
-def _read_table(path: Path, table: str, files: dict[str, _File]) -> Iterator[dict[str, str]]:
+def _read_table(path: Path, table: str, files: Files) -> Iterator[dict[str, str]]:
     beside = path.parent / table
-    if table in files:
-        with files[table].open() as file:
-            data = file.read()
+    if table in files.by_path:
+        file = files.by_path[table]
     elif beside.is_file():
-        data = beside.read_bytes()
+        file = file_at(beside, table)
     else:
         raise UserError(f"table: {table!r} is neither in {path} nor beside it")
-    rows = csv.DictReader(io.StringIO(data.decode("utf-8-sig")))
+    rows = csv.DictReader(io.StringIO(file.read_list("table")))
     columns = rows.fieldnames or []
     if "file" not in columns:
         raise UserError(f"table: {table!r} has no column 'file'; its columns are: {', '.join(columns)}")
     yield from rows
 
 
-def _described(ref: ImageRef, row: dict[str, str]) -> ImageRef:
+def _said(row: dict[str, str]) -> dict[str, Any]:
     said: dict[str, Any] = {name: row[name] for name in TABLE_COLUMNS if row.get(name)}
     if row.get("tags"):
         said["tags"] = tuple(tag.strip() for tag in re.split("[;,]", row["tags"]) if tag.strip())
-    return replace(ref, **said)
+    return said

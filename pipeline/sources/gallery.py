@@ -5,21 +5,22 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Annotated, Any
 from urllib.parse import urldefrag, urljoin
 
 import soupsieve
-from bs4 import BeautifulSoup
 from bs4.element import Tag
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
 from pipeline.crawl.failures import FetchProblem
-from pipeline.crawl.references import ImageRef, Refusal, Source
+from pipeline.crawl.references import ImageRef, Known, Refusal, Source
 from pipeline.crawl.session import Session
 from pipeline.errors import UserError
 from pipeline.params import Section
 
 EXCERPT_CHARS = 240
+TRIED = 4  # images by which a selector that is right has matched something
 LAZY_SRCSETS = ("data-srcset", "srcset")
 LAZY_SOURCES = ("data-src", "data-original", "data-lazy-src", "src")
 _CANDIDATE = re.compile(r"(\S*[^,\s])(?:\s+([\d.]+)[wx])?")
@@ -33,17 +34,29 @@ def _is_selector(text: str) -> str:
     return text
 
 
-Selector = Annotated[str, AfterValidator(_is_selector)]
+Selector = Annotated[str, AfterValidator(_is_selector), Field(description="a CSS selector")]
 Url = Annotated[str, StringConstraints(pattern=r"^https?://[^/\s]+")]
 Urls = Annotated[
     tuple[Url, ...],
     BeforeValidator(lambda value: (value,) if isinstance(value, str) else value),
-    Field(min_length=1),
+    Field(min_length=1, description="a web address, or a list of them"),
 ]
 
 
+def _has_page(text: str) -> str:
+    if "{page}" not in text:
+        raise ValueError("must hold {page} where the number of the page stands")
+    return text
+
+
+PagePattern = Annotated[Url, AfterValidator(_has_page)]
+
+
 class Fields(Section):
-    """Selectors of what a page says about an image, looked up where the image is."""
+    """Selectors of what a page says about an image, looked up where the image is.
+
+    `title` is also the place for a caption.
+    """
 
     title: Selector | None = None
     author: Selector | None = None
@@ -55,7 +68,9 @@ class GalleryOptions(Section):
     """Where a gallery starts, and the selectors of its items, images and links.
 
     An item shows images (`image`, every match), or one image per role (`pair`: role to selector). Where
-    `detail` finds a link in an item, images and fields are looked up on the page that it leads to. `author`,
+    `detail` finds a link in an item, images and fields are looked up on the page that it leads to. The next list
+    page is where the link `next` leads, or `pages` with {page} replaced by 2, 3, … until a page shows no item.
+    `newest_first` says that new items appear in front: then a recrawl stops turning where all is known. `author`,
     `licence` and `licence_url` are for sites that say it once for all images.
     """
 
@@ -64,6 +79,8 @@ class GalleryOptions(Section):
     image: Selector | None = None
     pair: Annotated[dict[str, Selector], Field(min_length=2)] | None = None
     next: Selector | None = None
+    pages: PagePattern | None = None
+    newest_first: bool = False
     detail: Selector | None = None
     fields: Fields = Fields()
     author: str | None = None
@@ -74,6 +91,10 @@ class GalleryOptions(Section):
     def _says_each_thing_once(self) -> GalleryOptions:
         if (self.image is None) == (self.pair is None):
             raise ValueError("give either image or pair")
+        if self.next and self.pages:
+            raise ValueError("give either next or pages")
+        if self.pages and len(self.start) > 1:
+            raise ValueError("pages continues one start; make one source of each gallery")
         for name in ("author", "licence"):
             if getattr(self, name) and getattr(self.fields, name):
                 raise ValueError(f"give either {name} or fields.{name}")
@@ -84,11 +105,12 @@ class GallerySource(Source[GalleryOptions]):
     """A gallery on the web: list pages, items, and perhaps a page per item."""
 
     kind = "gallery"
+    terms = "Whatever the site says: read its terms; faces of private persons need their consent."
     Options = GalleryOptions
 
-    def discover(self, session: Session) -> Iterator[ImageRef | Refusal]:
+    def discover(self, session: Session, known: Known) -> Iterator[ImageRef | Refusal]:
         """Yield the images in the order in which the pages show them."""
-        walk = _Walk(self.options, session)
+        walk = _Walk(self.options, session, known)
         for start in self.options.start:
             yield from walk.gallery(start)
 
@@ -96,10 +118,10 @@ class GallerySource(Source[GalleryOptions]):
 class _Walk:
     """One way through the list pages, remembering what was visited and which selectors found something."""
 
-    def __init__(self, options: GalleryOptions, session: Session) -> None:
+    def __init__(self, options: GalleryOptions, session: Session, known: Known) -> None:
         self.options = options
         self.session = session
-        self.pages_left = session.max_pages
+        self.known = known
         self.visited: set[str] = set()
         self.lists_seen: set[str] = set()
         self.misses: dict[str, str] = {}
@@ -107,33 +129,50 @@ class _Walk:
 
     def gallery(self, start: str) -> Iterator[ImageRef | Refusal]:
         try:
-            page = _HtmlPage(self.session, start)
+            page = _HtmlPage(self.session, start, listing=True)
         except FetchProblem as problem:
             raise UserError(f"start: {start} cannot be read: {problem}") from None
-        first = list(self.items(page))
+        items = self.items(page)
+        first = list(islice(items, TRIED))
         self.raise_misses()
         yield from first
-        yield from self.following(page)
-
-    def following(self, page: _HtmlPage) -> Iterator[ImageRef | Refusal]:
-        while url := self.next_url(page):
+        yield from items
+        number = 1
+        while not self.is_last(page) and (url := self.next_url(page, number)):
+            number += 1
             try:
-                page = _HtmlPage(self.session, url)
+                page = _HtmlPage(self.session, url, listing=True)
             except FetchProblem as problem:
-                yield Refusal(url, problem.reason, problem.detail, page.url)
+                if not (self.options.pages and problem.reason == "not_found"):
+                    yield Refusal(url, problem.reason, problem.detail, page.url)
                 return
             yield from self.items(page)
 
-    def next_url(self, page: _HtmlPage) -> str | None:
-        """Return the next list page, None at the end: no link, nothing new on this page, or no budget."""
+    def is_last(self, page: _HtmlPage) -> bool:
+        """Say whether no list page after this one can hold anything new."""
         self.visited.add(page.url)
-        shown = "".join(map(str, page.soup.select(self.options.item)))
-        fingerprint = hashlib.sha256(shown.encode()).hexdigest()
-        if fingerprint in self.lists_seen or self.pages_left == 1 or not self.options.next:
-            return None
+        items = page.soup.select(self.options.item)
+        fingerprint = hashlib.sha256("".join(map(str, items)).encode()).hexdigest()
+        if fingerprint in self.lists_seen or (self.options.pages and not items):
+            return True
         self.lists_seen.add(fingerprint)
-        if self.pages_left:
-            self.pages_left -= 1
+        return self.options.newest_first and self.is_known(page, items)
+
+    def is_known(self, page: _HtmlPage, items: list[Tag]) -> bool:
+        """Say whether finished crawls met all that a list page shows."""
+        if self.options.detail:
+            links = [self.detail_url(page, item) for item in items]
+            # No image is asked about, but whether a page that failed is to be looked for further back.
+            return all(link and self.known.page(link) for link in links) and self.known.images(())
+        shown = [found.url for found in self.items(page) if isinstance(found, ImageRef)]
+        return self.known.images(shown)
+
+    def next_url(self, page: _HtmlPage, number: int) -> str | None:
+        """Return the list page after page `number`, counted from 1; None where there is none."""
+        if self.options.pages:
+            return self.options.pages.replace("{page}", str(number + 1))
+        if not self.options.next:
+            return None
         link = page.soup.select_one(self.options.next)
         url = page.link(link.get("href")) if link else None
         return None if url in self.visited else url
@@ -143,15 +182,17 @@ class _Walk:
             name = f"{page.url}#{item.get('id') or f'item-{position}'}"
             if self.options.detail is None:
                 yield from self.images(page, item, name)
-                continue
-            links = self.find("detail", self.options.detail, page, item)
-            if url := page.link(links[0].get("href")) if links else None:
+            elif url := self.detail_url(page, item):
                 yield from self.detail(url, page)
             else:
                 yield Refusal(name, "no_image", "the item has no link to its page", page.url)
 
+    def detail_url(self, page: _HtmlPage, item: Tag) -> str | None:
+        links = self.find("detail", self.options.detail or "", page, item)
+        return page.link(links[0].get("href")) if links else None
+
     def detail(self, url: str, listed_on: _HtmlPage) -> Iterator[ImageRef | Refusal]:
-        if url in self.visited:
+        if url in self.visited or self.known.page(url):
             return
         self.visited.add(url)
         try:
@@ -230,10 +271,10 @@ class _Walk:
 class _HtmlPage:
     """A page that was read: the URL that was asked for, its HTML, and what its links are relative to."""
 
-    def __init__(self, session: Session, url: str) -> None:
-        page = session.get_page(url)
+    def __init__(self, session: Session, url: str, listing: bool = False) -> None:
+        page = session.get_page(url, listing=listing)
         self.url = url
-        self.soup = BeautifulSoup(page.text, "lxml")
+        self.soup = page.soup
         base = self.soup.select_one("base[href]")
         self.base = urljoin(page.url, str(base["href"])) if base else page.url
 

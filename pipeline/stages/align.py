@@ -10,7 +10,7 @@ from PIL import Image
 from pipeline import images, parts
 from pipeline.faces import alignment
 from pipeline.faces.quality import sharpness
-from pipeline.params import load_params
+from pipeline.params import ByRole, load_params
 from pipeline.stages import partwise
 from pipeline.stages.partwise import Row
 
@@ -19,7 +19,7 @@ from pipeline.stages.partwise import Row
 class Options:
     """What the stage reads of params.yaml."""
 
-    faces: str
+    faces: ByRole[str]
     size_px: int
     eye_y: float
     eye_distance: float
@@ -30,8 +30,11 @@ def align(options: Options, image: Row, faces: list[Row]) -> list[Row]:
     """Return the crop of each face of a raw image that has landmarks, or why there is none."""
     if not faces:
         return []
+    kind = options.faces.of(image["role"])
+    if kind is None:
+        return [partwise.rejection("align", face, "no_domain", "") for face in faces]
     rgb = images.decode(image["bytes"])
-    return [_align_face(options, rgb, face) for face in faces]
+    return [_align_face(options, kind, rgb, face) for face in faces]
 
 
 STAGE = partwise.PartStage("align", ("raw", "landmarks"), "aligned", parts.ALIGNED, align)
@@ -40,14 +43,15 @@ STAGE = partwise.PartStage("align", ("raw", "landmarks"), "aligned", parts.ALIGN
 def run(source: str) -> None:
     """Align the faces of one source."""
     params = load_params()
-    options = Options(params.domain_of(source).faces, **params.align.model_dump())
+    faces = params.domains_of(source).map(lambda domain: str(domain.faces))
+    options = Options(faces, **params.align.model_dump())
     partwise.run(STAGE, source, options, (), params.engine.worker_count)
 
 
-def _align_face(options: Options, rgb: np.ndarray, face: Row) -> Row:
+def _align_face(options: Options, kind: str, rgb: np.ndarray, face: Row) -> Row:
     height, width = rgb.shape[:2]
     eye_distance = None
-    if options.faces == "whole":
+    if kind == "whole":
         matrix = alignment.whole_similarity(width, height, options.size_px)
     else:
         eyes = np.array(face["eyes"])
@@ -63,6 +67,7 @@ def _align_face(options: Options, rgb: np.ndarray, face: Row) -> Row:
         "bytes": images.encode(crop, options.format),
         "matrix": matrix.round(6).ravel().tolist(),
         "size_px": options.size_px,
+        "faces": kind,
         "padded": round(alignment.padded_fraction(width, height, matrix, options.size_px), 4),
         "eye_distance_px": eye_distance,
         "sharpness": round(sharpness(crop), 2),

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -28,7 +26,7 @@ def run() -> None:
         name: [path.name for path in parts.list_parts(parts.folder("raw", name))] for name in params.sources
     }
     tables = [
-        catalogue.faces_of_part(source, params.sources[source].domain, part)
+        catalogue.faces_of_part(source, params.sources[source].domains.of, part)
         for source in follow("catalogue", names, unit="source")
         for part in names[source]
     ]
@@ -40,11 +38,11 @@ def run() -> None:
     rejections = {name: catalogue.rejections_of_source(name, names[name], faces) for name in sorted(names)}
     parts.write_table(FOLDER / "faces.parquet", faces)
     parts.write_rows(FOLDER / "rejections.parquet", list(chain(*rejections.values())), parts.REJECTIONS)
-    _write_json(
+    parts.write_json(
         FOLDER / "funnel.json", {name: _funnel(name, names[name], faces, rejections[name]) for name in names}
     )
     kept = faces.filter(faces["kept"]).select(["domain", *catalogue.MEASURED]).to_pandas()
-    _write_json(
+    parts.write_json(
         FOLDER / "domains.json",
         {str(domain): catalogue.domain_summary(group) for domain, group in kept.groupby("domain")},
     )
@@ -53,11 +51,8 @@ def run() -> None:
 def _funnel(
     source: str, names: list[str], faces: pa.Table, rejections: list[dict[str, Any]]
 ) -> dict[str, Any]:
-    stored = sum(parts.count_rows(parts.folder("raw", source) / name) for name in names)
+    rows = [row for name in names for row in parts.read_rows(parts.folder("raw", source) / name, ["group"])]
     mine = faces.filter(pc.equal(faces["source"], source))
-    return catalogue.funnel(stored, len(pc.unique(mine["image_id"])), mine, rejections)
-
-
-def _write_json(path: Path, value: dict[str, Any]) -> None:
-    with parts.atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+    counts = catalogue.funnel(len(rows), len(pc.unique(mine["image_id"])), mine, rejections)
+    groups = catalogue.funnel_by_group([row["group"] for row in rows], mine)
+    return counts | ({"groups": groups} if groups else {})

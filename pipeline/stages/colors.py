@@ -16,9 +16,7 @@ from pipeline.stages.partwise import Row
 
 @dataclass(frozen=True)
 class Options:
-    """What the stage reads of params.yaml."""
-
-    faces: str
+    """What the stage reads of params.yaml: nothing."""
 
 
 def colors(options: Options, aligned: Row, landmarks: list[Row], detections: list[Row]) -> list[Row]:
@@ -32,7 +30,7 @@ def colors(options: Options, aligned: Row, landmarks: list[Row], detections: lis
         images.decode(aligned["bytes"]),
         transform(np.array(marked["points_68"]), matrix),
         transform(np.array(marked["eyes"]), matrix),
-        options.faces == "cartoon",
+        aligned["faces"] == "cartoon",
         {color["name"]: tuple(color["rgb"]) for color in detected["colors"]},
     )
     for part, color in found.items():
@@ -54,5 +52,4 @@ STAGE = partwise.PartStage("colors", ("aligned", "landmarks", "detections"), "co
 
 def run(source: str) -> None:
     """Estimate the colours of one source's faces."""
-    params = load_params()
-    partwise.run(STAGE, source, Options(params.domain_of(source).faces), (), params.engine.worker_count)
+    partwise.run(STAGE, source, Options(), (), load_params().engine.worker_count)

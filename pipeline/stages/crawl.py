@@ -2,30 +2,84 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline import parts
-from pipeline.crawl.run import crawl
-from pipeline.crawl.session import Session
-from pipeline.params import load_params
+from pipeline.crawl.references import Source
+from pipeline.crawl.run import Settings, Summary, crawl
+from pipeline.crawl.screening import build_screen
+from pipeline.crawl.session import Budget, Caps, Session
+from pipeline.crawl.state import DAY_S
+from pipeline.params import Params, SourceEntry, load_params
+from pipeline.project import errors_in
 from pipeline.sources import build
+from pipeline.takedowns import load_takedowns
 
 STATE = Path(".state")
 
 
-def run(source: str) -> None:
+def run(name: str) -> None:
     """Crawl one source and say what was met."""
     params = load_params()
-    entry = params.source(source)
-    with Session(params.crawl.contact, entry.limit.pages) as session:
+    source = build(name, params.source(name))
+    with open_session(params, params.source(name), source) as session:
         summary = crawl(
+            name,
             source,
-            build(source, entry),
             session,
-            parts.folder("raw", source),
-            STATE / f"{source}.sqlite",
-            params.crawl.part_size,
-            entry.limit.images,
+            parts.folder("raw", name),
+            state_path(name),
+            settings_of(params, name),
         )
+    print(f"{name}: {describe(summary)}")
+
+
+def state_path(name: str) -> Path:
+    """Return where a source's crawls are remembered."""
+    return STATE / f"{name}.sqlite"
+
+
+def open_session(params: Params, entry: SourceEntry, source: Source) -> Session:
+    """Return the session that an entry asks for, no faster than the site's own terms allow."""
+    pace = min(entry.requests_per_s or params.crawl.requests_per_s, source.max_requests_per_s or float("inf"))
+    caps = replace(
+        Caps(),
+        requests_per_s=pace,
+        connections_per_host=entry.connections_per_host or params.crawl.connections_per_host,
+    )
+    budget = Budget(**entry.limit.model_dump())
+    return Session(params.crawl.contact, budget, caps=caps, networks=entry.allow_networks)
+
+
+def settings_of(params: Params, name: str) -> Settings:
+    """Return how a crawl of a source works."""
+    entry = params.source(name)
+    with errors_in(f"sources.{name}"):
+        screen = build_screen(entry.screen)
+    return Settings(
+        part_size=params.crawl.part_size,
+        threads=params.crawl.threads,
+        revalidate_s=params.crawl.revalidate_days * DAY_S,
+        entry=_name_of_entry(entry),
+        takedowns=load_takedowns(),
+        screen=screen,
+    )
+
+
+def describe(summary: Summary) -> str:
+    """Say in one line what a crawl met and what it cost."""
     refused = ", ".join(f"{reason} {count}" for reason, count in sorted(summary.refused.items())) or "none"
-    print(f"{source}: {summary.new} new, {summary.known} known, refused: {refused}")
+    ended = f"; stopped: the limit of {summary.spent} is reached" if summary.spent else ""
+    return (
+        f"{summary.new} new, {summary.known} known, refused: {refused}; "
+        f"{summary.requests} requests, {summary.bytes / 1e6:.1f} MB{ended}"
+    )
+
+
+def _name_of_entry(entry: SourceEntry) -> str:
+    """Name what an entry shows: its kind, its options, and how many list pages are turned."""
+    shown = {"kind": entry.kind, "options": entry.options, "pages": entry.limit.pages}
+    return hashlib.sha256(json.dumps(shown, sort_keys=True, default=str).encode()).hexdigest()[:16]

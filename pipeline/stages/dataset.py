@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
-import pyarrow.parquet as pq
 
 from pipeline import images, parts
 from pipeline.datasets.arrays import DATASETS, EXPERIMENT_NAME, ROWS, write_domain
@@ -38,8 +36,7 @@ def run(experiment: str) -> None:
         points = np.array([_points(face, size_px) for face in faces])
         rows = [{name: face[name] for name in ROWS.names} for face in faces]
         write_domain(folder, domain, crops, len(faces), size_px, points, rows)
-    with parts.atomic_path(folder / EXPERIMENT_NAME) as temporary:
-        temporary.write_text(json.dumps({"name": experiment, **resolved, "counts": counts}, indent=2) + "\n")
+    parts.write_json(folder / EXPERIMENT_NAME, {"name": experiment, **resolved, "counts": counts})
 
 
 def reduce(crop: np.ndarray, size_px: int) -> np.ndarray:
@@ -56,7 +53,7 @@ def _crops(faces: Iterator[Row]) -> Iterator[np.ndarray]:
     for face in faces:
         path = parts.folder("aligned", face["source"]) / face["part"]
         if at_hand[0] != path:
-            table = pq.read_table(path, columns=["face_id", "bytes"], partitioning=None)
+            table = parts.read_table(path, ["face_id", "bytes"])
             at_hand = path, dict(zip(table["face_id"].to_pylist(), table["bytes"].to_pylist(), strict=True))
         yield images.decode(at_hand[1][face["face_id"]])
 

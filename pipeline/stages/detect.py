@@ -10,16 +10,17 @@ from pipeline import images, parts
 from pipeline.faces.detection import find_faces
 from pipeline.faces.detectors import load_detector
 from pipeline.faces.detectors.base import Detection
-from pipeline.params import load_params
+from pipeline.params import ByRole, load_params
 from pipeline.stages import partwise
 from pipeline.stages.partwise import Row
+from pipeline.takedowns import Takedowns, load_takedowns
 
 
 @dataclass(frozen=True)
 class Options:
     """What the stage reads of params.yaml."""
 
-    detector: str
+    detectors: ByRole[str]
     long_side_px: int
     min_score: float
     max_faces: int
@@ -31,24 +32,23 @@ def detect(options: Options, image: Row) -> list[Row]:
         rgb = images.decode(image["bytes"])
     except images.ImageProblem as problem:
         return [partwise.rejection("detect", image, problem.reason, problem.detail)]
-    return faces_of(options, image["image_id"], rgb)
+    detector = options.detectors.of(image["role"])
+    if detector is None:
+        return [partwise.rejection("detect", image, "no_domain", f"the role is {image['role']!r}")]
+    return faces_of(options, detector, image["image_id"], rgb)
 
 
-def faces_of(options: Options, image_id: str, rgb: np.ndarray) -> list[Row]:
+def faces_of(options: Options, detector: str, image_id: str, rgb: np.ndarray) -> list[Row]:
     """Return a row for each face of HxWx3 uint8 RGB, or one that says that there is none."""
-    if options.detector == "none":
+    if detector == "none":
         height, width = rgb.shape[:2]
         faces = [Detection((0, 0, width, height), 1.0)]
     else:
-        detector = load_detector(options.detector)
-        faces = find_faces(rgb, detector, options.long_side_px, options.min_score, options.max_faces)
+        model = load_detector(detector)
+        faces = find_faces(rgb, model, options.long_side_px, options.min_score, options.max_faces)
     if not faces:
-        return [
-            partwise.rejection(
-                "detect", {"image_id": image_id}, "no_face", f"{options.detector} found nothing"
-            )
-        ]
-    return [_row(image_id, index, face, options.detector) for index, face in enumerate(faces)]
+        return [partwise.rejection("detect", {"image_id": image_id}, "no_face", f"{detector} found nothing")]
+    return [_row(image_id, index, face, detector) for index, face in enumerate(faces)]
 
 
 STAGE = partwise.PartStage("detect", ("raw",), "detections", parts.DETECTIONS, detect)
@@ -57,10 +57,22 @@ STAGE = partwise.PartStage("detect", ("raw",), "detections", parts.DETECTIONS, d
 def run(source: str) -> None:
     """Detect the faces of one source."""
     params = load_params()
-    domain = params.domain_of(source)
-    options = Options(domain.detector, **params.detect.model_dump())
-    weights = () if domain.detector == "none" else (domain.detector,)
-    partwise.run(STAGE, source, options, weights, params.engine.worker_count)
+    detectors = params.domains_of(source).map(lambda domain: str(domain.detector))
+    options = Options(detectors, **params.detect.model_dump())
+    weights = set(detectors.all()) - {"none"}
+    partwise.run(
+        STAGE, source, options, weights, params.engine.worker_count, _taken_down(source, load_takedowns())
+    )
+
+
+def _taken_down(source: str, takedowns: Takedowns) -> dict[str, frozenset[str]]:
+    """Return, by part, which raw images are taken down, should an older version of the part have come back."""
+    found = {}
+    for part in parts.list_parts(parts.folder("raw", source)) if takedowns else ():
+        rows = parts.read_rows(part, ["image_id", "url", "subject"])
+        if listed := [row["image_id"] for row in rows if takedowns.covers(**row)]:
+            found[part.name] = frozenset(listed)
+    return found
 
 
 def _row(image_id: str, index: int, face: Detection, detector: str) -> Row:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +39,8 @@ def run(experiment: str) -> None:
         metrics[translation.name], missing[translation.name] = measured.metrics, measured.not_measured
         rows += _rows(dataset, translation, measured)
     parts.write_rows(SAMPLES / experiment / "translated.parquet", rows, parts.TRANSLATED)
-    _write_json(SAMPLES / experiment / "not_measured.json", missing)
-    _write_json(METRICS / f"{experiment}.json", metrics)
+    parts.write_json(SAMPLES / experiment / "not_measured.json", missing)
+    parts.write_json(METRICS / f"{experiment}.json", metrics)
 
 
 def _rows(dataset: Dataset, translation: Translation, measured: Measured) -> list[dict[str, Any]]:
@@ -68,8 +67,3 @@ def _rows(dataset: Dataset, translation: Translation, measured: Measured) -> lis
 
 def _png(image: np.ndarray) -> bytes:
     return images.encode(np.asarray(image), "png")
-
-
-def _write_json(path: Path, value: dict[str, Any]) -> None:
-    with parts.atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")

@@ -10,14 +10,23 @@ from pipeline import images, parts
 from pipeline.faces import landmarks as find
 from pipeline.faces.ibug import eye_centers
 from pipeline.faces.pose import estimate_pose, roll_of_eyes
-from pipeline.params import load_params
+from pipeline.params import ByRole, load_params
 from pipeline.stages import partwise
 from pipeline.stages.partwise import Row
 
 
 @dataclass(frozen=True)
 class Options:
-    """What the stage reads of params.yaml."""
+    """What the stage reads of params.yaml: by role, what kind of faces there are and the model for them."""
+
+    faces: ByRole[str]
+    models: ByRole[str]
+    max_disagreement: float
+
+
+@dataclass(frozen=True)
+class FaceOptions:
+    """The options for one image."""
 
     faces: str
     model: str
@@ -26,12 +35,15 @@ class Options:
 
 def landmarks(options: Options, image: Row, faces: list[Row]) -> list[Row]:
     """Return the landmarks of each face that was detected in a raw image, or why it has none."""
-    if options.faces == "whole":
-        return [_ids(face) for face in faces]
     if not faces:
         return []
+    kind, model = options.faces.of(image["role"]), options.models.of(image["role"])
+    if kind is None or model is None:
+        return [partwise.rejection("landmarks", face, "no_domain", "") for face in faces]
+    if kind == "whole":
+        return [_ids(face) for face in faces]
     rgb = images.decode(image["bytes"])
-    return [landmarks_of(options, rgb, face) for face in faces]
+    return [landmarks_of(FaceOptions(kind, model, options.max_disagreement), rgb, face) for face in faces]
 
 
 STAGE = partwise.PartStage("landmarks", ("raw", "detections"), "landmarks", parts.LANDMARKS, landmarks)
@@ -40,13 +52,16 @@ STAGE = partwise.PartStage("landmarks", ("raw", "detections"), "landmarks", part
 def run(source: str) -> None:
     """Find the landmarks of one source."""
     params = load_params()
-    domain = params.domain_of(source)
-    options = Options(domain.faces, domain.landmarks, params.landmarks.max_disagreement)
-    weights = () if domain.landmarks == "none" else (domain.landmarks,)
+    domains = params.domains_of(source)
+    models = domains.map(lambda domain: str(domain.landmarks))
+    options = Options(
+        domains.map(lambda domain: str(domain.faces)), models, params.landmarks.max_disagreement
+    )
+    weights = set(models.all()) - {"none"}
     partwise.run(STAGE, source, options, weights, params.engine.worker_count)
 
 
-def landmarks_of(options: Options, rgb: np.ndarray, face: Row) -> Row:
+def landmarks_of(options: FaceOptions, rgb: np.ndarray, face: Row) -> Row:
     """Return the landmarks of one detected face of HxWx3 uint8 RGB, or why it has none."""
     named = {point["name"]: (point["x"], point["y"]) for point in face["points"]}
     if options.faces == "cartoon":

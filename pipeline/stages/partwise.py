@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -66,25 +66,45 @@ def rejection(stage: str, row: Row, reason: str, detail: str) -> Row:
     }
 
 
-def run(stage: PartStage, source: str, options: Any, weight_names: Iterable[str], workers: int) -> None:
-    """Write the whole output of `stage` for one source; only parts that are not in the cache are computed."""
+def run(
+    stage: PartStage,
+    source: str,
+    options: Any,
+    weight_names: Iterable[str],
+    workers: int,
+    taken_down: Mapping[str, frozenset[str]] | None = None,
+) -> None:
+    """Write the whole output of `stage` for one source; only parts that are not in the cache are computed.
+
+    `taken_down` says by part which images are rejected unseen.
+    """
+    taken_down = taken_down or {}
     started = time.monotonic()
     target = parts.folder(stage.output, source)
     target.mkdir(parents=True, exist_ok=True)
     names = [path.name for path in parts.list_parts(parts.folder(stage.inputs[0], source))]
     for stale in {path.name for path in parts.list_parts(target)} - set(names):
         (target / stale).unlink()
-    stage_hash = cache.stage_key(stage.name, source, weight_names)
-    keys = {name: cache.result_key(stage_hash, _inputs(stage, source, name)) for name in names}
+    stage_hash = cache.stage_key(stage.name, options, weight_names)
+    keys = {
+        name: cache.result_key(stage_hash, _inputs(stage, source, name), taken_down.get(name, ()))
+        for name in names
+    }
     misses = [name for name in names if not cache.fetch(keys[name], target / name)]
-    for name, rows in _compute(stage, source, options, misses, workers):
+    refused = frozenset().union(*taken_down.values())
+    for name, rows in _compute(stage, source, options, refused, misses, workers):
         parts.write_rows(target / name, rows, stage.schema)
         cache.store(keys[name], target / name)
     _log(stage.name, source, parts=len(names), computed=len(misses), seconds=time.monotonic() - started)
 
 
 def _compute(
-    stage: PartStage, source: str, options: Any, names: Sequence[str], workers: int
+    stage: PartStage,
+    source: str,
+    options: Any,
+    refused: frozenset[str],
+    names: Sequence[str],
+    workers: int,
 ) -> Iterator[tuple[str, list[Row]]]:
     """Yield each part's name and rows as soon as its last chunk is done."""
     chunks = [chunk for name in names for chunk in _chunks(stage, source, name)]
@@ -92,7 +112,8 @@ def _compute(
     yield from ((name, []) for name in names if not left[name])
     done: dict[str, dict[Chunk, list[Row]]] = defaultdict(dict)
     with counter(f"{stage.name}@{source}", total=left.total(), unit=stage.inputs[0]) as progress:
-        for chunk, rows in engine.map_chunks(partial(process_chunk, stage, source, options), chunks, workers):
+        task = partial(process_chunk, stage, source, options, refused)
+        for chunk, rows in engine.map_chunks(task, chunks, workers):
             done[chunk.part][chunk] = _crashed(stage, source, chunk) if rows is None else rows
             progress.update(len(chunk))
             left[chunk.part] -= len(chunk)
@@ -100,10 +121,15 @@ def _compute(
                 yield chunk.part, [row for _, rows in sorted(done.pop(chunk.part).items()) for row in rows]
 
 
-def process_chunk(stage: PartStage, source: str, options: Any, chunk: Chunk) -> list[Row]:
+def process_chunk(
+    stage: PartStage, source: str, options: Any, refused: frozenset[str], chunk: Chunk
+) -> list[Row]:
     """Return the output rows of a chunk; an image on which the code raises becomes a rejection."""
     results: list[Row] = []
     for row, sides in _read(stage, source, chunk):
+        if row["image_id"] in refused:
+            results.append(rejection(stage.name, row, "taken_down", ""))
+            continue
         try:
             results += stage.process(options, row, *sides)
         except Exception as error:

@@ -8,7 +8,6 @@ from pipeline import cache
 from pipeline.datasets.arrays import DATASETS
 from pipeline.training.loop import train
 
-CHECKPOINTS = Path(".cache/train")
 MODELS = Path("models")
 
 
@@ -20,4 +19,4 @@ def run(experiment: str, accelerator: str) -> None:
     """
     dataset = DATASETS / experiment
     key = cache.result_key(cache.stage_key("train", experiment), sorted(dataset.glob("*")))
-    train(dataset, CHECKPOINTS / key, MODELS / experiment, accelerator)
+    train(dataset, cache.CHECKPOINTS / key, MODELS / experiment, accelerator)

@@ -15,9 +15,11 @@ from typing import Any
 from PIL import Image
 
 from pipeline import parts
-from pipeline.crawl.references import ImageRef, Refusal
-from pipeline.crawl.run import Summary, crawl
-from pipeline.crawl.session import Caps, Session
+from pipeline.crawl.failures import BudgetSpent
+from pipeline.crawl.references import ImageRef, Known, NothingKnown, Refusal
+from pipeline.crawl.run import Settings, Summary, crawl
+from pipeline.crawl.session import Budget, Caps, Session
+from pipeline.crawl.state import DAY_S
 
 HOST = "site.test"
 SITE = f"http://{HOST}"
@@ -48,10 +50,14 @@ def html(body: str, **headers: str) -> Reply:
 
 
 class LocalSite:
-    """Answers by path; a callable is given the number of earlier requests for the path."""
+    """Answers by path; a callable is given the number of earlier requests for the path.
+
+    An image with an ETag is answered with 304 where the request says that it has not changed.
+    """
 
     def __init__(self) -> None:
         self.routes: dict[str, Reply | Callable[[int], Reply]] = {}
+        self.headers: dict[str, dict[str, str]] = {}
         self.asked: Counter[str] = Counter()
         self.agents: set[str] = set()
         self.lock = threading.Lock()
@@ -62,13 +68,16 @@ class LocalSite:
         """How many requests were for images."""
         return sum(count for path, count in self.asked.items() if path.endswith(".png"))
 
-    def answer(self, path: str, agent: str) -> Reply:
+    def answer(self, path: str, headers: dict[str, str]) -> Reply:
         with self.lock:
             earlier = self.asked[path]
             self.asked[path] += 1
-            self.agents.add(agent)
+            self.agents.add(headers.get("User-Agent", ""))
+            self.headers[path] = headers
         reply = self.routes.get(path, Reply(b"no such page", 404))
-        return reply(earlier) if callable(reply) else reply
+        reply = reply(earlier) if callable(reply) else reply
+        asked_for = headers.get("If-None-Match")
+        return Reply(status=304) if asked_for and asked_for == reply.headers.get("ETag") else reply
 
     def gallery(self, numbers: Iterable[int], path: str = "/") -> None:
         """Show pictures on one page; each has its number as its URL."""
@@ -85,7 +94,7 @@ def serving(site: LocalSite) -> Iterator[LocalSite]:
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            reply = site.answer(self.path, self.headers["User-Agent"])
+            reply = site.answer(self.path, dict(self.headers))
             pieces = [reply.body] if isinstance(reply.body, bytes) else reply.body
             length = {"Content-Length": str(len(reply.body))} if isinstance(reply.body, bytes) else {}
             self.send_response_only(reply.status)
@@ -117,9 +126,28 @@ def serving(site: LocalSite) -> Iterator[LocalSite]:
         server.server_close()
 
 
-def client(site: LocalSite, max_pages: int | None = None, **caps: Any) -> Session:
+def client(site: LocalSite, budget: Budget | None = None, **caps: Any) -> Session:
     """Return a session that finds the site under its name, with short waits."""
-    return Session("tests@example.org", max_pages, {HOST: ("127.0.0.1", site.port)}, Caps(**(QUICK | caps)))
+    return Session("tests@example.org", budget, {HOST: ("127.0.0.1", site.port)}, Caps(**(QUICK | caps)))
+
+
+def discovered(source: Any, session: Session) -> list[ImageRef | Refusal]:
+    """Return what a source shows at its first crawl, as far as the session's budget reaches."""
+    found: list[ImageRef | Refusal] = []
+    with suppress(BudgetSpent):
+        for item in source.discover(session, NothingKnown()):
+            found.append(item)
+    return found
+
+
+class Clock:
+    """Time that passes when it is told to."""
+
+    def __init__(self) -> None:
+        self.days = 100.0
+
+    def __call__(self) -> float:
+        return self.days * DAY_S
 
 
 class Listed:
@@ -128,14 +156,28 @@ class Listed:
     def __init__(self, *found: str | ImageRef | Refusal) -> None:
         self.found = [ImageRef(f"{SITE}{item}") if isinstance(item, str) else item for item in found]
 
-    def discover(self, session: Session) -> Iterator[ImageRef | Refusal]:
+    def discover(self, session: Session, known: Known) -> Iterator[ImageRef | Refusal]:
         yield from self.found
 
 
-def crawl_into(folder: Path, source: Any, site: LocalSite, part_size: int = 4, **options: Any) -> Summary:
+def crawl_into(
+    folder: Path,
+    source: Any,
+    site: LocalSite,
+    part_size: int = 4,
+    budget: Budget | None = None,
+    **settings: Any,
+) -> Summary:
     """Crawl into `folder/raw`, with the state beside it."""
-    with client(site) as session:
-        return crawl("s", source, session, folder / "raw", folder / "s.sqlite", part_size, **options)
+    with client(site, budget) as session:
+        return crawl(
+            "s",
+            source,
+            session,
+            folder / "raw",
+            folder / "s.sqlite",
+            Settings(part_size=part_size, **settings),
+        )
 
 
 def stored(folder: Path) -> list[dict[str, Any]]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import random
 import shutil
@@ -15,11 +16,16 @@ from pathlib import Path
 import pytest
 
 from pipeline import parts
-from pipeline.crawl.references import ImageRef, LocalFile, Refusal
-from pipeline.crawl.run import crawl
+from pipeline.crawl.lock import only_writer
+from pipeline.crawl.references import ImageRef, Known, LocalFile, Refusal
+from pipeline.crawl.run import Settings, crawl
+from pipeline.crawl.session import Budget
+from pipeline.crawl.state import DAY_S, HOUR_S, State, retry_wait_s
 from pipeline.errors import UserError
+from pipeline.takedowns import Takedowns
 from tests.crawl.local_site import (
     SITE,
+    Clock,
     Listed,
     LocalSite,
     Reply,
@@ -106,6 +112,8 @@ def test_a_row_says_all_that_is_known(site: LocalSite, tmp_path: Path) -> None:
         "s1",
         "p1",
         "before",
+        "g",
+        {"é": None, "a": 1},
     )
     crawl_into(tmp_path, Listed(ref), site)
     (row,) = stored(tmp_path)
@@ -129,6 +137,8 @@ def test_a_row_says_all_that_is_known(site: LocalSite, tmp_path: Path) -> None:
         "subject": "s1",
         "pair_id": "p1",
         "role": "before",
+        "group": "g",
+        "extra": '{"a": 1, "é": null}',
     }
 
 
@@ -163,25 +173,232 @@ def test_a_source_without_images_leaves_an_empty_table_and_no_part(site: LocalSi
     assert rejected(tmp_path) == {}
 
 
-def test_a_limit_of_images_is_what_is_looked_at(site: LocalSite, tmp_path: Path) -> None:
+def test_a_crawl_fetches_what_its_budget_of_images_allows_and_the_next_goes_on(
+    site: LocalSite, tmp_path: Path
+) -> None:
     set_up_varied(site)
-    crawl_into(tmp_path, varied_source(), site, max_images=11)
-    assert len(stored(tmp_path)) == 9
-    assert len(rejected(tmp_path)) == 2
-    before = contents(tmp_path)
-    assert crawl_into(tmp_path, varied_source(), site, max_images=11).known == 9
-    assert contents(tmp_path) == before
+    budget = Budget(images=11)
+    first = crawl_into(tmp_path, varied_source(), site, budget=budget)
+    assert (first.new, first.spent) == (10, "images")
+    assert len(stored(tmp_path)) == 10
+    second = crawl_into(tmp_path, varied_source(), site, budget=budget)
+    assert (second.new, second.known) == (9, 10)
+    assert site.images_asked == 22
+
+
+def test_a_budget_of_bytes_ends_the_crawl_with_the_image_that_spends_it(
+    site: LocalSite, tmp_path: Path
+) -> None:
+    site.gallery(range(10))
+    source = Listed(*(f"/{number}.png" for number in range(10)))
+    summary = crawl_into(tmp_path, source, site, budget=Budget(bytes=2 * len(png(0)) + 1))
+    assert (len(stored(tmp_path)), summary.spent) == (3, "bytes")
+
+
+def test_an_interrupted_crawl_goes_on_with_what_is_left_of_its_budget(
+    site: LocalSite, tmp_path: Path
+) -> None:
+    set_up_varied(site)
+    crawl_into(tmp_path / "undisturbed", varied_source(), site, budget=Budget(images=20))
+
+    class Interrupted(Listed):
+        def discover(self, session: object, known: object) -> Iterator[ImageRef | Refusal]:
+            yield from self.found[:30]
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        crawl_into(tmp_path, Interrupted(*(f"/{n}.png" for n in range(30))), site, threads=1)
+    crawl_into(tmp_path, varied_source(), site, budget=Budget(images=20))
+    urls = [[row["url"] for row in stored(folder)] for folder in (tmp_path, tmp_path / "undisturbed")]
+    assert set(urls[1]) <= set(urls[0])
+    assert len(urls[0]) <= 30
 
 
 def test_a_recrawl_of_the_same_site_changes_and_fetches_nothing(site: LocalSite, tmp_path: Path) -> None:
     set_up_varied(site)
     crawl_into(tmp_path, varied_source(), site)
-    before, asked = contents(tmp_path), site.asked.copy()
+    before, asked = contents(tmp_path), site.images_asked
     summary = crawl_into(tmp_path, varied_source(), site)
     assert contents(tmp_path) == before
     assert (summary.new, summary.known) == (0, 36)
-    asked_again = {path for path in site.asked - asked if path.endswith(".png")}
-    assert asked_again == {"/9.png", "/20.png", "/38.png"}
+    assert site.images_asked == asked
+
+
+def test_after_its_time_a_stored_image_is_asked_for_on_condition(site: LocalSite, tmp_path: Path) -> None:
+    clock = Clock()
+    site.routes["/a.png"] = Reply(png(1), headers={"ETag": '"1"'})
+    site.routes["/b.png"] = Reply(png(2))
+    source = Listed("/a.png", "/b.png")
+    for days, asked in ((0, 1), (29, 1), (2, 2), (1, 2)):
+        clock.days += days
+        summary = crawl_into(tmp_path, source, site, now=clock)
+        assert site.asked["/a.png"] == asked
+        assert summary.unchanged == (days == 2)
+    assert site.headers["/a.png"]["If-None-Match"] == '"1"'
+    assert site.asked["/b.png"] == 1, "without a validator it would be fetched whole"
+
+
+def test_an_image_that_changed_at_its_url_is_stored_beside_the_old_one(
+    site: LocalSite, tmp_path: Path
+) -> None:
+    clock = Clock()
+    site.routes["/a.png"] = lambda earlier: Reply(png(earlier), headers={"ETag": f'"{earlier}"'})
+    for _ in range(2):
+        crawl_into(tmp_path, Listed("/a.png"), site, now=clock)
+        clock.days += 31
+    assert [row["bytes"] for row in stored(tmp_path)] == [png(0), png(1)]
+
+
+def test_what_is_due_is_asked_for_where_the_source_stops_early(site: LocalSite, tmp_path: Path) -> None:
+    """Old pages are not turned again; their images are looked after all the same, with what was said of them."""
+    clock = Clock()
+    about = {"title": "A", "tags": ("t",), "extra": {"n": 1}, "pair_id": "p", "role": "before"}
+    site.routes["/a.png"] = lambda earlier: Reply(png(earlier), headers={"ETag": f'"{earlier}"'})
+    site.routes["/b.png"] = lambda earlier: Reply(png(9)) if earlier else Reply(status=404)
+    page = f"{SITE}/page"
+    old = [ImageRef(f"{SITE}/{name}.png", page, **about) for name in "ab"]  # type: ignore[arg-type]
+    crawl_into(tmp_path, Listed(*old), site, now=clock)
+    assert rejected(tmp_path) == {"/b.png": ("not_found", "HTTP 404")}
+    clock.days += 31
+    crawl_into(tmp_path, Listed(), site, now=clock)
+    assert rejected(tmp_path) == {}
+    rows = stored(tmp_path)
+    assert [row["bytes"] for row in rows] == [png(0), png(9), png(1)]
+    said = ("title", "tags", "extra", "pair_id", "role", "page_url")
+    assert {tuple(str(row[name]) for name in said) for row in rows} == {
+        ("A", "['t']", '{"n": 1}', "p", "before", page)
+    }
+
+
+def test_of_another_entry_nothing_is_asked_for_again(site: LocalSite, tmp_path: Path) -> None:
+    clock = Clock()
+    site.routes["/a.png"] = Reply(png(1), headers={"ETag": '"1"'})
+    crawl_into(tmp_path, Listed("/a.png"), site, now=clock, entry="one")
+    clock.days += 31
+    crawl_into(tmp_path, Listed(), site, now=clock, entry="another")
+    assert site.asked["/a.png"] == 1
+
+
+def test_a_checksum_tells_what_need_not_be_fetched(site: LocalSite, tmp_path: Path) -> None:
+    site.gallery(range(4))
+
+    def ref(number: int, checksum: str) -> ImageRef:
+        return ImageRef(f"{SITE}/{number}.png", checksum=checksum)
+
+    crawl_into(tmp_path, Listed(ref(0, "sha1:a"), ref(1, "sha1:b")), site)
+    again = Listed(ref(0, "sha1:a"), ref(1, "sha1:c"), ref(2, "sha1:a"))
+    site.routes["/1.png"] = Reply(png(7))
+    crawl_into(tmp_path, again, site)
+    assert [row["bytes"] for row in stored(tmp_path)] == [png(0), png(1), png(7)]
+    assert rejected(tmp_path)["/2.png"] == ("duplicate", hashlib.sha256(png(0)).hexdigest())
+    assert (site.asked["/0.png"], site.asked["/1.png"], site.asked["/2.png"]) == (1, 2, 0)
+
+
+class NewestFirst:
+    """A source of pages of two images each, the newest first, that stops where all is known."""
+
+    def __init__(self, newest: int, dies_after: int | None = None) -> None:
+        self.newest = newest
+        self.dies_after = dies_after
+        self.turned = 0
+
+    def discover(self, session: object, known: Known) -> Iterator[ImageRef]:
+        for first in range(self.newest, 0, -2):
+            self.turned += 1
+            urls = [f"{SITE}/{number}.png" for number in (first, first - 1)]
+            yield from map(ImageRef, urls)
+            if first == self.dies_after:
+                raise KeyboardInterrupt
+            if known.images(urls):
+                return
+
+
+def test_a_recrawl_stops_turning_pages_where_all_is_known(site: LocalSite, tmp_path: Path) -> None:
+    site.gallery(range(30))
+    crawl_into(tmp_path, NewestFirst(20), site)
+    again = NewestFirst(22)
+    assert crawl_into(tmp_path, again, site).new == 2
+    assert again.turned == 2
+
+
+def test_an_interrupted_recrawl_leaves_no_hole(site: LocalSite, tmp_path: Path) -> None:
+    """What it met was met, but what lies between that and what was known before was not."""
+    site.gallery(range(30))
+    crawl_into(tmp_path, NewestFirst(10), site)
+    with pytest.raises(KeyboardInterrupt):
+        crawl_into(tmp_path, NewestFirst(20, dies_after=18), site, threads=1)
+    healed = NewestFirst(20)
+    crawl_into(tmp_path, healed, site)
+    assert len(stored(tmp_path)) == 20
+    assert healed.turned == 6, "five pages of news and the first of the known ones"
+
+
+def test_a_crawl_that_its_budget_ended_goes_deeper_the_next_time(site: LocalSite, tmp_path: Path) -> None:
+    site.gallery(range(30))
+    for new in (8, 8, 4, 0):
+        assert crawl_into(tmp_path, NewestFirst(20), site, budget=Budget(images=8)).new == new
+    assert len(stored(tmp_path)) == 20
+
+
+def test_two_crawls_of_a_source_do_not_run_at_once(site: LocalSite, tmp_path: Path) -> None:
+    site.gallery(range(1))
+    with (
+        only_writer(tmp_path / "s.sqlite"),
+        pytest.raises(UserError, match="is running; wait for it"),
+    ):
+        crawl_into(tmp_path, Listed("/0.png"), site)
+
+
+def test_what_was_taken_down_is_neither_asked_for_nor_kept(site: LocalSite, tmp_path: Path) -> None:
+    site.gallery(range(5))
+    takedowns = Takedowns(frozenset({hashlib.sha256(png(1)).hexdigest()}), frozenset({"s-2"}), (f"{SITE}/3",))
+    refs = [ImageRef(f"{SITE}/{number}.png", subject=f"s-{number}") for number in range(5)]
+    crawl_into(tmp_path, Listed(*refs), site, takedowns=takedowns)
+    assert [row["bytes"] for row in stored(tmp_path)] == [png(0), png(4)]
+    assert rejected(tmp_path) == dict.fromkeys(("/1.png", "/2.png", "/3.png"), ("taken_down", ""))
+    assert not site.asked["/2.png"] + site.asked["/3.png"]
+    crawl_into(tmp_path, Listed(*refs), site, takedowns=takedowns)
+    assert site.asked["/1.png"] == 1
+
+
+def test_taking_down_what_was_stored_refuses_it_from_then_on(site: LocalSite, tmp_path: Path) -> None:
+    site.gallery(range(6))
+    site.routes["/5.png"] = Reply(png(0))
+    refs = Listed(*(f"/{number}.png" for number in range(6)))
+    crawl_into(tmp_path, refs, site)
+    gone = hashlib.sha256(png(0)).hexdigest()
+    takedowns = Takedowns(images=frozenset({gone}))
+    state = State(tmp_path / "s.sqlite", tmp_path / "raw")
+    assert state.take_down(takedowns) == {gone}
+    refused = {row["url"]: row["reason"] for row in state.rejected_rows()}
+    state.close()
+    assert refused == dict.fromkeys((f"{SITE}/0.png", f"{SITE}/5.png"), "taken_down")
+    crawl_into(tmp_path, refs, site, takedowns=takedowns)
+    assert (site.asked["/0.png"], site.asked["/5.png"]) == (1, 1)
+
+
+def test_a_screen_refuses_before_anything_is_stored(site: LocalSite, tmp_path: Path) -> None:
+    class NoThrees:
+        def refuse(self, data: bytes) -> tuple[str, str] | None:
+            return ("unsafe", "a three") if data == png(3) else None
+
+    site.gallery(range(5))
+    crawl_into(tmp_path, Listed(*(f"/{number}.png" for number in range(5))), site, screen=NoThrees())
+    assert rejected(tmp_path) == {"/3.png": ("unsafe", "a three")}
+    assert len(stored(tmp_path)) == 4
+
+
+@pytest.mark.parametrize(
+    ("reason", "waits"),
+    [
+        ("unreachable", [0, HOUR_S, 2 * HOUR_S]),
+        ("not_found", [DAY_S, 2 * DAY_S, 4 * DAY_S]),
+        ("duplicate", [math.inf] * 3),
+    ],
+)
+def test_the_longer_something_fails_the_more_rarely_it_is_tried(reason: str, waits: list[float]) -> None:
+    assert [retry_wait_s(reason, attempts) for attempts in (1, 2, 3)] == waits
+    assert retry_wait_s(reason, 1000) <= max(90 * DAY_S, waits[-1])
 
 
 def test_a_recrawl_adds_a_part_and_leaves_the_others(site: LocalSite, tmp_path: Path) -> None:
@@ -198,9 +415,13 @@ def test_a_recrawl_adds_a_part_and_leaves_the_others(site: LocalSite, tmp_path: 
 
 def test_what_failed_is_asked_again_and_leaves_the_rejected(site: LocalSite, tmp_path: Path) -> None:
     site.routes["/a.png"] = lambda earlier: Reply(png(1)) if earlier else Reply(status=404)
-    crawl_into(tmp_path, Listed("/a.png"), site)
+    clock = Clock()
+    crawl_into(tmp_path, Listed("/a.png"), site, now=clock)
     assert rejected(tmp_path)["/a.png"] == ("not_found", "HTTP 404")
-    crawl_into(tmp_path, Listed("/a.png"), site)
+    crawl_into(tmp_path, Listed("/a.png"), site, now=clock)
+    assert site.asked["/a.png"] == 1, "not before its time"
+    clock.days += 1
+    crawl_into(tmp_path, Listed("/a.png"), site, now=clock)
     assert rejected(tmp_path) == {}
     assert_conserved(tmp_path, {f"{SITE}/a.png"})
 
@@ -210,7 +431,7 @@ def test_what_asked_to_be_left_alone_is_not_asked_before_its_time(site: LocalSit
     source = Listed("/a.png")
     for _ in range(2):
         with client(site, retry_after_s=0.01) as session:
-            crawl("s", source, session, tmp_path / "raw", tmp_path / "s.sqlite", 4)  # type: ignore[arg-type]
+            crawl("s", source, session, tmp_path / "raw", tmp_path / "s.sqlite", Settings(4))  # type: ignore[arg-type]
     assert site.asked["/a.png"] == 1
     assert rejected(tmp_path)["/a.png"] == ("http_error", "HTTP 503")
 
@@ -301,7 +522,7 @@ def test_committed_images_are_not_fetched_again_after_an_interruption(
     site.gallery(range(40))
 
     class Interrupted(Listed):
-        def discover(self, session: object) -> Iterator[ImageRef | Refusal]:
+        def discover(self, session: object, known: object) -> Iterator[ImageRef | Refusal]:
             yield from self.found[:30]
             raise KeyboardInterrupt
 
@@ -316,7 +537,7 @@ def test_committed_images_are_not_fetched_again_after_an_interruption(
 
 def test_an_error_of_the_source_keeps_what_was_fetched(site: LocalSite, tmp_path: Path) -> None:
     class Wrong(Listed):
-        def discover(self, session: object) -> Iterator[ImageRef | Refusal]:
+        def discover(self, session: object, known: object) -> Iterator[ImageRef | Refusal]:
             yield from self.found
             raise UserError("item: 'li' matches nothing")
 

@@ -1,17 +1,20 @@
 from __future__ import annotations
 
 import gzip
+import threading
 import time
 from collections.abc import Iterator
-from itertools import repeat
+from concurrent.futures import ThreadPoolExecutor
+from ipaddress import ip_network
+from itertools import pairwise, repeat
 
 import pytest
 
 from pipeline.crawl.addresses import is_public
-from pipeline.crawl.failures import AddressRefused, FetchProblem, Unreachable
-from pipeline.crawl.politeness import RateLimiter, opts_out
-from pipeline.crawl.session import Caps, Session
-from tests.crawl.local_site import SITE, LocalSite, Reply, client, html, png, serving
+from pipeline.crawl.failures import AddressRefused, BudgetSpent, FetchProblem, Unreachable
+from pipeline.crawl.politeness import HostPace, opts_out
+from pipeline.crawl.session import Answer, Budget, Caps, NotModified, Session, Validators
+from tests.crawl.local_site import DATE, SITE, LocalSite, Reply, client, html, png, serving
 
 
 @pytest.fixture
@@ -22,7 +25,9 @@ def site() -> Iterator[LocalSite]:
 
 def fetch(site: LocalSite, path: str = "/a.png", **caps: float) -> bytes:
     with client(site, **caps) as session:
-        return session.get_image(f"{SITE}{path}").body
+        answer = session.get_image(f"{SITE}{path}")
+    assert isinstance(answer, Answer)
+    return answer.body
 
 
 def problem(site: LocalSite, path: str = "/a.png", **caps: float) -> tuple[str, str]:
@@ -252,12 +257,121 @@ def test_a_closed_port_is_unreachable() -> None:
         session.get_image("http://x.test/a.png")
 
 
-def test_the_rate_limiter_spaces_requests_to_one_host_only() -> None:
-    limiter = RateLimiter()
-    start = time.monotonic()
+def test_requests_to_one_host_are_spaced_and_those_to_others_do_not_wait() -> None:
+    pace = HostPace(connections=4)
+    turns: list[tuple[str, float]] = []
     for host in ("a", "a", "b", "a"):
-        limiter.wait(host, 0.1)
-    assert 0.2 <= time.monotonic() - start < 0.29
+        with pace.turn(host, 0.1):
+            turns.append((host, time.monotonic()))
+    times = [turn for host, turn in turns if host == "a"]
+    assert [round(later - earlier, 1) for earlier, later in pairwise(times)] == [0.1, 0.1]
+    assert turns[2][1] - turns[1][1] < 0.05
+
+
+def test_no_more_connections_to_a_host_than_allowed(site: LocalSite) -> None:
+    running, most, lock = 0, 0, threading.Lock()
+
+    def busy(earlier: int) -> Reply:
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        time.sleep(0.05)
+        with lock:
+            running -= 1
+        return Reply(png(1))
+
+    site.routes["/a.png"] = busy
+    with client(site, connections_per_host=2) as session, ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: session.get_image(f"{SITE}/a.png"), range(8)))
+    assert most == 2
+
+
+def test_an_image_is_asked_for_on_condition_that_it_has_changed(site: LocalSite) -> None:
+    site.routes["/a.png"] = Reply(png(1), headers={"ETag": '"1"'})
+    with client(site) as session:
+        assert isinstance(session.get_image(f"{SITE}/a.png", validators=Validators('"1"')), NotModified)
+        assert isinstance(session.get_image(f"{SITE}/a.png", validators=Validators('"0"')), Answer)
+        session.get_image(f"{SITE}/a.png", validators=Validators(last_modified=DATE))
+    assert site.headers["/a.png"]["If-Modified-Since"] == DATE
+
+
+def test_an_image_is_asked_for_as_a_link_of_its_page(site: LocalSite) -> None:
+    site.routes["/a.png"] = Reply(png(1))
+    with client(site) as session:
+        session.get_image(f"{SITE}/a.png", f"{SITE}/page.html")
+    assert site.headers["/a.png"]["Referer"] == f"{SITE}/page.html"
+
+
+@pytest.mark.parametrize("name", ["robots", "ROBOTS", "likeness"])
+@pytest.mark.parametrize("content", ["noai", "index, NoImageAI", "none"])
+def test_a_page_may_keep_its_images_from_us(site: LocalSite, name: str, content: str) -> None:
+    site.routes["/"] = html(f'<head><meta name="{name}" content="{content}"></head>')
+    with client(site) as session, pytest.raises(FetchProblem, match="disallowed_by_robots: meta robots: n"):
+        session.get_page(f"{SITE}/")
+
+
+@pytest.mark.parametrize("meta", ['name="robots" content="noindex"', 'name="otherbot" content="noai"'])
+def test_meta_tags_that_concern_others_keep_nothing_from_us(site: LocalSite, meta: str) -> None:
+    site.routes["/"] = html(f"<head><meta {meta}></head>")
+    with client(site) as session:
+        assert meta in session.get_page(f"{SITE}/").text
+
+
+def test_list_pages_are_turned_as_far_as_the_budget_goes(site: LocalSite) -> None:
+    site.routes |= {"/": html("a"), "/b": html("b")}
+    with client(site, Budget(pages=1)) as session:
+        session.get_page(f"{SITE}/", listing=True)
+        session.get_page(f"{SITE}/b")
+        with pytest.raises(BudgetSpent, match="pages"):
+            session.get_page(f"{SITE}/b", listing=True)
+
+
+def test_when_the_time_is_up_nothing_more_is_asked(site: LocalSite) -> None:
+    with client(site, Budget(minutes=1e-9)) as session, pytest.raises(BudgetSpent, match="minutes"):
+        session.get_page(f"{SITE}/")
+    assert not site.asked["/"]
+
+
+def test_an_api_is_asked_with_secrets_that_no_redirect_gets(site: LocalSite) -> None:
+    site.routes["/robots.txt"] = Reply(b"User-agent: *\nDisallow: /")
+    site.routes["/api?q=a+b&key=hidden"] = Reply(status=302, headers={"Location": "/elsewhere"})
+    site.routes["/elsewhere"] = Reply(b'{"found": [1]}')
+    with client(site) as session:
+        answer = session.get_json(
+            f"{SITE}/api",
+            {"q": "a b", "page": None},
+            api=True,
+            secrets={"key": "hidden"},
+            auth=("me", "hidden"),
+        )
+        assert session.take_pages_read() == [f"{SITE}/api?q=a+b"]
+    assert answer == {"found": [1]}
+    assert site.headers["/api?q=a+b&key=hidden"]["Authorization"].startswith("Basic ")
+    assert "Authorization" not in site.headers["/elsewhere"]
+
+
+def test_what_is_no_documented_api_obeys_robots_txt(site: LocalSite) -> None:
+    site.routes["/robots.txt"] = Reply(b"User-agent: *\nDisallow: /api")
+    with client(site) as session, pytest.raises(FetchProblem, match=r"robots\.txt disallows it"):
+        session.get_json(f"{SITE}/api", api=False)
+
+
+def test_an_answer_that_is_no_json_is_an_http_error(site: LocalSite) -> None:
+    site.routes["/api"] = html("<html>try later</html>")
+    with client(site) as session, pytest.raises(FetchProblem, match="http_error: the answer is no JSON"):
+        session.get_json(f"{SITE}/api", api=True)
+
+
+def test_a_private_network_is_opened_by_name_and_no_other(site: LocalSite) -> None:
+    site.routes["/a.png"] = Reply(png(1))
+    url = f"http://127.0.0.1:{site.port}/a.png"
+    with Session(networks=[ip_network("127.0.0.0/8")]) as session:
+        assert isinstance(session.get_image(url), Answer)
+        with pytest.raises(AddressRefused):
+            session.get_image(f"http://[::1]:{site.port}/a.png")
+    with Session(networks=[ip_network("10.0.0.0/8")]) as session, pytest.raises(AddressRefused):
+        session.get_image(url)
 
 
 def test_a_page_is_decoded_by_its_charset(site: LocalSite) -> None:

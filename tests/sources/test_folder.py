@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.crawl.references import ImageRef, Refusal
+from pipeline.crawl.references import ImageRef, NothingKnown, Refusal
 from pipeline.crawl.session import Caps, Session
 from pipeline.errors import UserError
 from pipeline.params import SourceEntry
@@ -22,7 +22,7 @@ def source(path: Path | str, **options: Any) -> Any:
 
 def found(path: Path | str, **options: Any) -> list[ImageRef | Refusal]:
     with Session() as session:
-        return list(source(path, **options).discover(session))
+        return list(source(path, **options).discover(session, NothingKnown()))
 
 
 def urls(path: Path | str, **options: Any) -> list[str]:
@@ -159,7 +159,7 @@ def test_a_table_without_files_is_the_users_to_put_right(pictures: Path) -> None
 def test_a_file_over_the_cap_is_rejected(pictures: Path, pack: Any) -> None:
     (pictures / "c.jpg").write_bytes(bytes(100_000))
     with Session(caps=Caps(image_bytes=1000)) as session:
-        (reference,) = source(pack(pictures), glob="c.jpg").discover(session)
+        (reference,) = source(pack(pictures), glob="c.jpg").discover(session, NothingKnown())
         with pytest.raises(Exception, match="too_large: more than 1000 bytes"):
             reference.local.read()
 

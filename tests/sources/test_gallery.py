@@ -8,17 +8,20 @@ import pytest
 from bs4 import BeautifulSoup
 
 from pipeline.crawl.references import ImageRef, Refusal
+from pipeline.crawl.session import Budget
 from pipeline.errors import UserError
 from pipeline.params import SourceEntry
 from pipeline.sources import build
 from pipeline.sources.gallery import GalleryOptions, GallerySource, image_link, largest
 from tests.crawl.local_site import (
     SITE,
+    Clock,
     LocalSite,
     Reply,
     client,
     contents,
     crawl_into,
+    discovered,
     html,
     png,
     rejected,
@@ -38,8 +41,8 @@ def gallery(**options: Any) -> GallerySource:
 
 
 def found(site: LocalSite, max_pages: int | None = None, **options: Any) -> list[ImageRef | Refusal]:
-    with client(site, max_pages) as session:
-        return list(gallery(**options).discover(session))
+    with client(site, Budget(pages=max_pages)) as session:
+        return discovered(gallery(**options), session)
 
 
 def urls(references: list[ImageRef | Refusal]) -> list[str]:
@@ -66,6 +69,67 @@ def test_without_a_next_selector_one_page_is_read(site: LocalSite) -> None:
 def test_several_starts_are_read_one_after_the_other(site: LocalSite) -> None:
     linked_pages(site, 3)
     assert urls(found(site, start=[f"{SITE}/2", f"{SITE}/"], image="img")) == ["/2.png", "/0.png"]
+
+
+def numbered_pages(site: LocalSite, count: int) -> None:
+    for page in range(1, count + 1):
+        site.gallery((2 * page, 2 * page + 1), f"/?page={page}")
+
+
+def test_numbered_pages_are_turned_until_one_is_not_there(site: LocalSite) -> None:
+    numbered_pages(site, 3)
+    references = found(site, start=f"{SITE}/?page=1", image="img", pages=f"{SITE}/?page={{page}}")
+    assert urls(references) == [f"/{number}.png" for number in range(2, 8)]
+
+
+def test_numbered_pages_are_turned_until_one_is_empty_or_repeats(site: LocalSite) -> None:
+    numbered_pages(site, 3)
+    options = {"start": f"{SITE}/?page=1", "image": "img", "pages": f"{SITE}/?page={{page}}"}
+    site.gallery((), "/?page=4")
+    assert len(found(site, **options)) == 6
+    site.routes["/?page=4"] = site.routes["/?page=3"]
+    assert site.asked["/?page=5"] == 0
+    assert len({item.url for item in found(site, **options)}) == 6
+    assert site.asked["/?page=5"] == 0
+
+
+def test_a_numbered_page_that_fails_is_a_refusal(site: LocalSite) -> None:
+    numbered_pages(site, 1)
+    site.routes["/?page=2"] = Reply(status=500)
+    *_, last = found(site, start=f"{SITE}/?page=1", image="img", pages=f"{SITE}/?page={{page}}")
+    assert isinstance(last, Refusal)
+    assert last.reason == "http_error"
+
+
+def test_a_recrawl_of_what_is_newest_first_reads_one_page(site: LocalSite, tmp_path: Path) -> None:
+    linked_pages(site, 4)
+    for number in range(5):
+        site.routes[f"/{number}.png"] = Reply(png(number))
+    source = gallery(image="img", next="a.next", newest_first=True)
+    crawl_into(tmp_path, source, site)
+    pages = site.asked.total() - site.images_asked
+    crawl_into(tmp_path, source, site)
+    assert site.asked.total() - site.images_asked - pages == 2, "robots.txt and the first page"
+    site.gallery((4,), "/new")
+    site.routes["/new"] = html('<ul><li><img src="/4.png"></li></ul><a class="next" href="/">next</a>')
+    grown = gallery(start=f"{SITE}/new", image="img", next="a.next", newest_first=True)
+    assert crawl_into(tmp_path, grown, site).new == 1
+
+
+def test_where_the_order_is_unknown_every_list_page_is_read_and_no_known_detail_page(
+    site: LocalSite, tmp_path: Path
+) -> None:
+    for page in (1, 2):
+        items = "".join(f'<a class="item" href="/item/{page}{n}">x</a>' for n in range(3))
+        site.routes["/" if page == 1 else "/2"] = html(items + '<a class="next" href="/2">next</a>')
+        for n in range(3):
+            site.routes[f"/item/{page}{n}"] = html(f'<img src="/{page}{n}.png">')
+            site.routes[f"/{page}{n}.png"] = Reply(png(10 * page + n))
+    source = gallery(item="a.item", detail="a.item", image="img", next="a.next")
+    assert crawl_into(tmp_path, source, site).new == 6
+    site.asked.clear()
+    assert crawl_into(tmp_path, source, site).requests == 3
+    assert set(site.asked) == {"/robots.txt", "/", "/2"}
 
 
 def test_a_limit_of_pages_ends_the_paging(site: LocalSite) -> None:
@@ -189,10 +253,14 @@ def test_detail_pages_are_where_the_images_are(site: LocalSite) -> None:
 def test_a_detail_page_that_can_be_read_later_leaves_the_rejected(site: LocalSite, tmp_path: Path) -> None:
     detail_site(site)
     source = gallery(item="a.item", detail="a.item", image="img")
-    crawl_into(tmp_path, source, site)
+    clock = Clock()
+    crawl_into(tmp_path, source, site, now=clock)
     assert set(rejected(tmp_path)) == {"/private/2", "/item/3"}
     site.routes |= {"/item/3": html('<img src="../3.png">'), "/3.png": Reply(png(3))}
-    crawl_into(tmp_path, source, site)
+    crawl_into(tmp_path, source, site, now=clock)
+    assert site.asked["/item/3"] == 1, "not before its time"
+    clock.days += 1
+    crawl_into(tmp_path, source, site, now=clock)
     assert set(rejected(tmp_path)) == {"/private/2"}
     assert [row["url"] for row in stored(tmp_path)] == [f"{SITE}/1.png", f"{SITE}/3.png"]
 
@@ -275,14 +343,14 @@ def test_the_nearest_html_is_what_the_selectors_beginning_finds(site: LocalSite)
     ],
 )
 def test_a_wrong_entry_names_the_key(options: dict[str, Any], message: str) -> None:
-    entry = {"kind": "gallery", "domain": "photo", "start": f"{SITE}/", "item": "li"} | options
+    entry = {"kind": "gallery", "domain": "photo", "limit": {"pages": 1}, "start": f"{SITE}/", "item": "li"}
     with pytest.raises(UserError) as caught:
-        build("x", SourceEntry.model_validate(entry))
+        build("x", SourceEntry.model_validate(entry | options))
     assert message in str(caught.value)
 
 
 def test_an_unknown_kind_lists_the_known_ones() -> None:
-    with pytest.raises(UserError, match="'galery' is not one of the kinds: demo, folder, gallery"):
+    with pytest.raises(UserError, match=r"'galery' is not one of the kinds: .*gallery"):
         build("x", SourceEntry(kind="galery", domain="photo"))
 
 

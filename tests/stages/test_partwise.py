@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -19,14 +20,19 @@ from pipeline.stages.partwise import Row
 SOURCE = "demo-portraits"
 
 
-def measure(options: str, image: Row) -> list[Row]:
+@dataclass(frozen=True)
+class Options:
+    words: str
+
+
+def measure(options: Options, image: Row) -> list[Row]:
     """Stand in for detection: a face of as many pixels as the image has bytes."""
     if image["bytes"] == b"crash":
         os.kill(os.getpid(), signal.SIGKILL)
     if image["bytes"] == b"raise":
         raise RuntimeError("what is this?")
     if image["bytes"] == b"empty":
-        return [partwise.rejection("detect", image, "no_face", options)]
+        return [partwise.rejection("detect", image, "no_face", options.words)]
     size = len(image["bytes"])
     return [
         {"image_id": image["image_id"], "face_id": f"{image['image_id']}-0", "box_xyxy": [0, 0, size, size]}
@@ -53,8 +59,8 @@ def write_raw(number: int, contents: list[bytes]) -> None:
     parts.write_rows(parts.folder("raw", SOURCE) / parts.part_name(number), rows, parts.RAW)
 
 
-def run(options: str = "nothing here") -> dict[str, bytes]:
-    partwise.run(STAGE, SOURCE, options, (), workers=2)
+def run(words: str = "nothing here", taken_down: dict[str, frozenset[str]] | None = None) -> dict[str, bytes]:
+    partwise.run(STAGE, SOURCE, Options(words), (), workers=2, taken_down=taken_down)
     return {path.name: path.read_bytes() for path in parts.list_parts(parts.folder("detections", SOURCE))}
 
 
@@ -119,13 +125,30 @@ def test_a_change_of_other_code_is_not(project: Path) -> None:
     assert computed() == 0
 
 
-def test_a_change_of_a_listed_parameter_is_computed_anew(project: Path) -> None:
+def test_a_change_of_the_options_is_computed_anew() -> None:
+    write_raw(0, [b"one"])
+    run()
+    run("something else")
+    assert computed() == 1
+
+
+def test_a_change_of_other_parameters_is_not(project: Path) -> None:
     write_raw(0, [b"one"])
     run()
     params = project / "params.yaml"
     params.write_text(params.read_text().replace("max_faces: 8", "max_faces: 7"))
     run()
+    assert computed() == 0
+
+
+def test_what_is_taken_down_is_rejected_unseen_and_its_part_alone_is_computed() -> None:
+    write_raw(0, [b"one", b"two"])
+    write_raw(1, [b"three"])
+    run()
+    one = hashlib.sha256(b"one").hexdigest()
+    run(taken_down={parts.part_name(0): frozenset({one})})
     assert computed() == 1
+    assert [row["reason"] for row in rows_of(0)] == ["taken_down", None]
 
 
 def test_the_output_of_a_part_that_is_gone_goes_too() -> None:

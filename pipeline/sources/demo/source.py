@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pipeline.crawl.references import ImageRef, Refusal, Source
+from pipeline.crawl.references import ImageRef, Known, Refusal, Source
 from pipeline.crawl.session import Session
 from pipeline.params import Section
 from pipeline.sources.demo.site import DemoSite, serving
@@ -26,15 +26,17 @@ class DemoSource(Source[DemoOptions]):
     """Procedural faces behind real pages."""
 
     kind = "demo"
+    terms = "Rendered by this program; free of rights (CC0)."
+    needs_limit = False
     Options = DemoOptions
 
-    def discover(self, session: Session) -> Iterator[ImageRef | Refusal]:
+    def discover(self, session: Session, known: Known) -> Iterator[ImageRef | Refusal]:
         """Serve the site until the session ends, and yield what its gallery shows."""
         options = self.options
         host = f"demo-{options.style}s.demo.test"
         port = session.enter(serving(DemoSite(options.style, options.count, options.seed)))
         session.connect_to[host] = ("127.0.0.1", port)
-        yield from GallerySource(_gallery(f"http://{host}/gallery/")).discover(session)
+        yield from GallerySource(_gallery(f"http://{host}/gallery/")).discover(session, known)
 
 
 def _gallery(start: str) -> GalleryOptions:

@@ -1,0 +1,1 @@
+"""Keeping the workspace: take-downs and the proof of them, pruning, what DVC and Git remember."""
