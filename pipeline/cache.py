@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +18,16 @@ CACHE = Path(".cache/parts")
 CHECKPOINTS = Path(".cache/train")
 
 
-def stage_key(stage: str, options: Any, weight_names: Iterable[str] = ()) -> str:
+def stage_key(stage: str, options: Mapping[str, Any], weight_names: Iterable[str] = ()) -> str:
     """Return the hash of the code that `dvc.yaml` lists for a stage, of its options, and of its weights.
 
-    `options` is the dataclass of all that the stage reads of params.yaml.
+    `options` is all that the stage reads of params.yaml.
     """
     declared = load_yaml(DVC_FILE)["stages"][stage]["do"]
     return _hash(
         {
             "code": {str(path): parts.content_hash(path) for path in _code_files(declared["deps"])},
-            "options": asdict(options),
+            "options": options,
             "weights": {name: weights.sha256(name) for name in sorted(weight_names)},
         }
     )

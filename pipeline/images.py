@@ -6,6 +6,7 @@ import io
 import struct
 import warnings
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import imagehash
@@ -16,8 +17,13 @@ MAX_PIXELS = 64_000_000
 MIN_SIDE_PX = 16
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 HASH_SIDE_PX = 64
+LARGE_PIXELS = 4_000_000
 # What Pillow's decoders raise on bytes that are damaged.
 BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error)
+
+# Large images are hashed one after the other, and by one thread, for each thread keeps the memory that it had:
+# one image of the most pixels allowed takes some 300 MB.
+_LARGE_ONES = ThreadPoolExecutor(1, thread_name_prefix="large images")
 
 
 class ImageProblem(Exception):
@@ -65,11 +71,23 @@ def describe(data: bytes) -> tuple[Header, str | None]:
     """
     with _open(data) as image:
         header = Header(image.format or "", image.width, image.height)
-        try:
-            image.draft("L", (HASH_SIDE_PX, HASH_SIDE_PX))
-            return header, perceptual_hash(_rgb(image))
-        except BROKEN:
-            return header, None
+        image.draft("L", (HASH_SIDE_PX, HASH_SIDE_PX))
+        if image.width * image.height <= LARGE_PIXELS:
+            return header, _hash_of(image)
+    return header, _LARGE_ONES.submit(_hash_of_bytes, data).result()
+
+
+def _hash_of_bytes(data: bytes) -> str | None:
+    with _open(data) as image:
+        image.draft("L", (HASH_SIDE_PX, HASH_SIDE_PX))
+        return _hash_of(image)
+
+
+def _hash_of(image: Image.Image) -> str | None:
+    try:
+        return perceptual_hash(_rgb(image))
+    except BROKEN:
+        return None
 
 
 def encode(pixels: np.ndarray, image_format: str) -> bytes:
@@ -107,7 +125,7 @@ def _rgb(image: Image.Image) -> Image.Image:
         colours = image.convert("RGBA")
         paper = Image.new("RGBA", colours.size, "white")
         return Image.alpha_composite(paper, colours).convert("RGB")
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _short(error: Exception) -> str:

@@ -115,5 +115,5 @@ def _utc(date: str | None) -> str | None:
     """Return an HTTP date as ISO 8601 in UTC."""
     try:
         return parsedate_to_datetime(date).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if date else None
-    except ValueError:
+    except (ValueError, OverflowError):
         return None

@@ -25,6 +25,7 @@ from pipeline.project import errors_in
 from pipeline.takedowns import Takedowns
 
 COMMIT_EVERY = 8
+MAX_PART_BYTES = 128_000_000  # so that memory stays bounded however large the images are
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ class _Crawl:
         self.bytes = run.bytes
         self.writer = ThreadPoolExecutor(1, thread_name_prefix="write")
         self.writing: tuple[Path, Future[None]] | None = None
-        self.on_its_way = 0
+        self.on_its_way = self.bytes_on_their_way = 0
         self.uncommitted = 0
 
     def __enter__(self) -> _Crawl:
@@ -158,17 +159,20 @@ class _Crawl:
             self.state.forget_refusals_of(page_url)
 
     def write_parts(self, part_size: int) -> None:
-        """Write what is pending as parts of the crawl's size, as long as `part_size` images are pending.
+        """Write what is pending as parts, as long as `part_size` images or `MAX_PART_BYTES` are pending.
 
         The last part may be on its way still, see `finish_part`.
         """
-        while self.state.pending - self.on_its_way >= part_size:
+        while (
+            self.state.pending - self.on_its_way >= part_size
+            or self.state.pending_bytes - self.bytes_on_their_way >= MAX_PART_BYTES
+        ):
             self.finish_part()
             written = parts.list_parts(self.folder)
             number = int(written[-1].stem.removeprefix("part-")) + 1 if written else 0
             part = self.folder / parts.part_name(number)
-            rows = self.state.pending_rows(self.settings.part_size)
-            self.on_its_way = len(rows)
+            rows = self.state.pending_rows(self.settings.part_size, MAX_PART_BYTES)
+            self.on_its_way, self.bytes_on_their_way = len(rows), sum(len(row["bytes"]) for row in rows)
             self.writing = part, self.writer.submit(parts.write_rows, part, rows, parts.RAW)
 
     def finish_part(self) -> None:
@@ -177,7 +181,7 @@ class _Crawl:
             part, task = self.writing
             task.result()
             self.state.absorb(part)
-            self.writing, self.on_its_way = None, 0
+            self.writing, self.on_its_way, self.bytes_on_their_way = None, 0, 0
 
     def _drain(self, window: deque[Refusal | Future[Outcome]], waiting: deque[ImageRef | None]) -> None:
         while window:

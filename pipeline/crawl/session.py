@@ -60,7 +60,8 @@ class Caps:
     """How much, how long, how often: what one answer may cost, and what one host may be asked."""
 
     image_bytes: int = 20_000_000
-    page_bytes: int = 5_000_000
+    page_bytes: int = 2_000_000
+    robots_bytes: int = 512_000
     connect_s: float = 10
     read_s: float = 20
     transfer_s: float = 120
@@ -220,7 +221,7 @@ class Session:
         answer = self._get(address, request)
         try:
             value = json.loads(answer.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise HttpError(200, "the answer is no JSON") from None
         self.note_read(address)
         return value
@@ -259,7 +260,7 @@ class Session:
             self.pages += 1
 
     def _read_robots(self, url: str) -> str:
-        return _text(self._get(url, _Request(self.caps.page_bytes, obey=False)))
+        return _text(self._get(url, _Request(self.caps.robots_bytes, obey=False)))
 
     def _get(self, url: str, request: _Request) -> Answer:
         answer = self._follow_with_retries(url, request)
@@ -386,8 +387,9 @@ def _host(url: str) -> str:
 
 
 def _read_body(response: requests.Response, max_bytes: int) -> bytes:
-    announced = response.headers.get("Content-Length", "")
-    if announced.isdigit() and int(announced) > max_bytes:
+    announced = response.headers.get("Content-Length", "").lstrip("0")
+    too_many_digits = len(announced) > len(str(max_bytes))
+    if announced.isdecimal() and (too_many_digits or int(announced) > max_bytes):
         raise TooLarge(max_bytes)
     body = bytearray()
     for chunk in response.iter_content(CHUNK_BYTES):

@@ -130,7 +130,8 @@ class State:
     """The memory of one source; `folder` is where its parts lie. Close it when done.
 
     `revalidate_s` is how long a stored image is taken as it is; `now` tells the seconds since the epoch. What it is
-    told is sure to be remembered after `commit`. `pending` is how many images wait for a part.
+    told is sure to be remembered after `commit`. `pending` and `pending_bytes` are how
+    many images wait for a part, and how large they are.
     """
 
     def __init__(
@@ -150,7 +151,7 @@ class State:
         (self._filling,) = self._database.execute("SELECT coalesce(max(spool), 0) FROM pending").fetchone()
         self._database.execute("CREATE TEMP TABLE seen (url TEXT PRIMARY KEY) WITHOUT ROWID")
         self._agree_with(folder)
-        self.pending = self._count_pending()
+        self.pending, self.pending_bytes = self._measure_pending()
 
     def close(self) -> None:
         """Commit, and close the database."""
@@ -305,6 +306,7 @@ class State:
         )
         self._spend(1, len(row["bytes"]))
         self.pending += 1
+        self.pending_bytes += len(row["bytes"])
 
     def take_down(self, takedowns: Takedowns) -> set[str]:
         """Refuse what is taken down from now on and let go of its bytes; return the ids of the images.
@@ -334,10 +336,16 @@ class State:
         self._database.execute("VACUUM")
         return images
 
-    def pending_rows(self, count: int) -> list[dict[str, Any]]:
-        """Return the first `count` images that wait for a part, in the order of discovery, to write them there."""
+    def pending_rows(self, count: int, max_bytes: int) -> list[dict[str, Any]]:
+        """Return the first images that wait for a part, in the order of discovery, to write them there.
+
+        There are `count` of them, or fewer, so that only the last one goes beyond `max_bytes`.
+        """
         found = self._database.execute(
-            "SELECT metadata, spool, start, size FROM pending ORDER BY position LIMIT ?", (count,)
+            "SELECT metadata, spool, start, size FROM ("
+            " SELECT *, sum(size) OVER (ORDER BY position) - size AS before FROM pending)"
+            " WHERE before < ? ORDER BY position LIMIT ?",
+            (max_bytes, count),
         ).fetchall()
         self._filling += 1  # so that what these lie in can go when they are in their part
         return [json.loads(metadata) | {"bytes": self._spool.read(*place)} for metadata, *place in found]
@@ -376,11 +384,12 @@ class State:
             self._database.execute(
                 "INSERT INTO parts VALUES (?, ?, ?)", (part.name, status.st_size, status.st_mtime_ns)
             )
-        self.pending = self._count_pending()
+        self.pending, self.pending_bytes = self._measure_pending()
         self._spool.keep_only({number for (number,) in self._database.execute("SELECT spool FROM pending")})
 
-    def _count_pending(self) -> int:
-        return int(self._database.execute("SELECT count(*) FROM pending").fetchone()[0])
+    def _measure_pending(self) -> tuple[int, int]:
+        count, size = self._database.execute("SELECT count(*), total(size) FROM pending").fetchone()
+        return count, int(size)
 
     def _rewrite_spool(self) -> None:
         """Leave no bytes but those of what is still pending."""

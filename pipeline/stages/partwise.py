@@ -6,7 +6,7 @@ import json
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -85,7 +85,7 @@ def run(
     names = [path.name for path in parts.list_parts(parts.folder(stage.inputs[0], source))]
     for stale in {path.name for path in parts.list_parts(target)} - set(names):
         (target / stale).unlink()
-    stage_hash = cache.stage_key(stage.name, options, weight_names)
+    stage_hash = cache.stage_key(stage.name, asdict(options), weight_names)
     keys = {
         name: cache.result_key(stage_hash, _inputs(stage, source, name), taken_down.get(name, ()))
         for name in names

@@ -18,5 +18,5 @@ def run(experiment: str, accelerator: str) -> None:
     the code: a killed training goes on, a changed one starts anew.
     """
     dataset = DATASETS / experiment
-    key = cache.result_key(cache.stage_key("train", experiment), sorted(dataset.glob("*")))
+    key = cache.result_key(cache.stage_key("train", {"experiment": experiment}), sorted(dataset.glob("*")))
     train(dataset, cache.CHECKPOINTS / key, MODELS / experiment, accelerator)

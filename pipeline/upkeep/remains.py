@@ -102,7 +102,7 @@ def _earlier_trainings() -> list[Path]:
 def _present_trainings() -> set[str]:
     """Return the names of the checkpoint folders of the datasets that are here."""
     return {
-        cache.result_key(cache.stage_key("train", folder.name), sorted(folder.glob("*")))
+        cache.result_key(cache.stage_key("train", {"experiment": folder.name}), sorted(folder.glob("*")))
         for folder in DATASETS.glob("*")
         if folder.is_dir()
     }
