@@ -11,7 +11,6 @@ turns; the clock runs from an arm's first request to the end of its process.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import statistics
 import subprocess
@@ -183,18 +182,18 @@ def fetch_barely(port: int, images: int) -> None:
     import requests
     from requests.adapters import HTTPAdapter
 
-    from pipeline.images import describe
+    from pipeline.crawl.describing import Described, look_at
 
     session = requests.Session()
     session.mount("http://", HTTPAdapter(pool_connections=THREADS, pool_maxsize=THREADS))
 
-    def fetch(number: int) -> tuple[str, str | None]:
+    def fetch(number: int) -> Described:
         data = session.get(f"http://127.0.0.1:{port}/{number}.jpg", timeout=10).content
-        return hashlib.sha256(data).hexdigest(), describe(data)[1]
+        return look_at(data)
 
     with ThreadPoolExecutor(THREADS) as pool:
-        hashes = set(pool.map(fetch, range(images)))
-    assert len(hashes) == images
+        found = {described.image_id for described in pool.map(fetch, range(images))}
+    assert len(found) == images
 
 
 ARMS = {"ours": ours, "img2dataset": img2dataset, "bare": bare}

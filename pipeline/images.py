@@ -85,7 +85,10 @@ def _hash_of_bytes(data: bytes) -> str | None:
 
 def _hash_of(image: Image.Image) -> str | None:
     try:
-        return perceptual_hash(_rgb(image))
+        # Grey already is what the hash looks at.
+        return perceptual_hash(
+            image if image.mode == "L" and "transparency" not in image.info else _rgb(image)
+        )
     except BROKEN:
         return None
 

@@ -75,6 +75,12 @@ class AddressRefused(FetchProblem):
     reason = "address_refused"
 
 
+class WorkerCrashed(FetchProblem):
+    """The process that looked at the image died of it."""
+
+    reason = "worker_crashed"
+
+
 class TooLarge(FetchProblem):
     """More bytes than allowed."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from datetime import UTC
@@ -11,10 +10,11 @@ from typing import Any, Protocol
 
 from requests.structures import CaseInsensitiveDict
 
+from pipeline.crawl.describing import Describers
 from pipeline.crawl.failures import BudgetSpent, FetchProblem
 from pipeline.crawl.references import ImageRef, Refusal
 from pipeline.crawl.session import NotModified, Session, Validators
-from pipeline.images import ImageProblem, describe
+from pipeline.images import ImageProblem
 
 
 class Screen(Protocol):
@@ -52,6 +52,7 @@ def fetch(
     source: str,
     ref: ImageRef,
     session: Session,
+    describers: Describers,
     validators: Validators | None = None,
     screen: Screen | None = None,
 ) -> Outcome:
@@ -61,11 +62,11 @@ def fetch(
     """
     try:
         if ref.local:
-            return _describe(source, ref, ref.local.read(), CaseInsensitiveDict(), screen)
+            return _row(source, ref, ref.local.read(), CaseInsensitiveDict(), describers, screen)
         answer = session.get_image(ref.url, ref.page_url, validators)
         if isinstance(answer, NotModified):
             return Unchanged(ref.url)
-        return _describe(source, ref, answer.body, answer.headers, screen)
+        return _row(source, ref, answer.body, answer.headers, describers, screen)
     except BudgetSpent:
         raise
     except (FetchProblem, ImageProblem) as problem:
@@ -75,18 +76,19 @@ def fetch(
         return Refusal(ref.url, "failed", type(error).__name__, ref.page_url, ref.version)
 
 
-def _describe(
+def _row(
     source: str,
     ref: ImageRef,
     data: bytes,
     headers: CaseInsensitiveDict[str],
+    describers: Describers,
     screen: Screen | None,
 ) -> FetchedImage | Refusal:
-    header, phash = describe(data)
+    image_id, header, phash = describers.describe(data)
     if screen and (verdict := screen.refuse(data)):
         return Refusal(ref.url, *verdict, ref.page_url, ref.version)
     row = {
-        "image_id": hashlib.sha256(data).hexdigest(),
+        "image_id": image_id,
         "bytes": data,
         "url": ref.url,
         "page_url": ref.page_url,

@@ -14,12 +14,13 @@ from tqdm import tqdm
 
 from pipeline import parts
 from pipeline.crawl.compaction import finish_compaction
+from pipeline.crawl.describing import Describers
 from pipeline.crawl.failures import BudgetSpent
 from pipeline.crawl.fetching import FetchedImage, Outcome, Screen, Unchanged, fetch
 from pipeline.crawl.lock import only_writer
 from pipeline.crawl.references import ImageRef, Refusal, Source
 from pipeline.crawl.session import Session
-from pipeline.crawl.state import REVALIDATE_S, KnownToState, State
+from pipeline.crawl.state import REVALIDATE_S, KnownToState, PendingPart, State
 from pipeline.progress import counter
 from pipeline.project import errors_in
 from pipeline.takedowns import Takedowns
@@ -30,10 +31,14 @@ MAX_PART_BYTES = 128_000_000  # so that memory stays bounded however large the i
 
 @dataclass(frozen=True)
 class Settings:
-    """How a crawl works; `entry` names what is crawled: it changes when the source's entry shows other images."""
+    """How a crawl works: `threads` fetch, and `processes` look at what they fetched (0: the threads do).
+
+    `entry` names what is crawled: it changes when the source's entry shows other images.
+    """
 
     part_size: int
     threads: int = 8
+    processes: int = 0
     revalidate_s: float = REVALIDATE_S
     entry: str = ""
     takedowns: Takedowns = field(default_factory=Takedowns)
@@ -106,6 +111,7 @@ class _Crawl:
         run = state.begin_run(settings.entry)
         self.sent = run.images
         self.bytes = run.bytes
+        self.describers = Describers(settings.processes)
         self.writer = ThreadPoolExecutor(1, thread_name_prefix="write")
         self.writing: tuple[Path, Future[None]] | None = None
         self.on_its_way = self.bytes_on_their_way = 0
@@ -116,6 +122,7 @@ class _Crawl:
 
     def __exit__(self, *exception: object) -> None:
         self.writer.shutdown()
+        self.describers.__exit__()
 
     def follow_all(self, source: Source) -> None:
         """Fetch what the source shows, then what it is time to ask for again; stop where a budget is spent."""
@@ -171,9 +178,9 @@ class _Crawl:
             written = parts.list_parts(self.folder)
             number = int(written[-1].stem.removeprefix("part-")) + 1 if written else 0
             part = self.folder / parts.part_name(number)
-            rows = self.state.pending_rows(self.settings.part_size, MAX_PART_BYTES)
-            self.on_its_way, self.bytes_on_their_way = len(rows), sum(len(row["bytes"]) for row in rows)
-            self.writing = part, self.writer.submit(parts.write_rows, part, rows, parts.RAW)
+            pending = self.state.begin_part(self.settings.part_size, MAX_PART_BYTES)
+            self.on_its_way, self.bytes_on_their_way = len(pending), pending.size
+            self.writing = part, self.writer.submit(_write_part, part, pending)
 
     def finish_part(self) -> None:
         """Wait for the part that is being written, and note that it is there."""
@@ -196,7 +203,8 @@ class _Crawl:
             return item
         if self.settings.takedowns.covers(url=item.url, subject=item.subject):
             return _taken_down(item)
-        if settled := self.state.settled(item):
+        settled = self.state.settled(item)
+        if isinstance(settled, str):
             self._count(settled)
             return None
         if item.checksum and (image_id := self.state.image_with_checksum(item.checksum, item.url)):
@@ -204,8 +212,9 @@ class _Crawl:
         if self._is_spent("images", self.sent):
             raise BudgetSpent("images")
         self.sent += 1
-        validators = self.state.validators(item.url)
-        return pool.submit(fetch, self.name, item, self.session, validators, self.settings.screen)
+        return pool.submit(
+            fetch, self.name, item, self.session, self.describers, settled, self.settings.screen
+        )
 
     def _is_spent(self, budget: str, used: int) -> bool:
         bound = getattr(self.session.budget, budget)
@@ -257,6 +266,10 @@ class _Crawl:
             self.summary.known += 1
         elif outcome != "new":
             self.summary.refused[outcome] += 1
+
+
+def _write_part(path: Path, pending: PendingPart) -> None:
+    parts.write_rows(path, pending.rows(), parts.RAW)
 
 
 def _taken_down(ref: ImageRef) -> Refusal:

@@ -21,7 +21,10 @@ import tenacity
 import urllib3
 from bs4 import BeautifulSoup
 from bs4.dammit import UnicodeDammit
+from requests.adapters import HTTPAdapter
+from requests.cookies import RequestsCookieJar, extract_cookies_to_jar
 from requests.structures import CaseInsensitiveDict
+from requests.utils import default_headers
 
 from pipeline.crawl.addresses import CheckedAdapter, Dialer
 from pipeline.crawl.failures import (
@@ -46,7 +49,6 @@ from pipeline.crawl.politeness import (
 # Its debug lines show whole URLs, private parameters included.
 logging.getLogger("urllib3.connectionpool").setLevel(logging.INFO)
 
-CHUNK_BYTES = 64 * 1024
 MAX_REDIRECTS = 5
 REDIRECTS = {301, 302, 303, 307, 308}
 TRANSIENT = {429, 500, 502, 503, 504}
@@ -165,10 +167,9 @@ class Session:
         self._dialer = self._resources.enter_context(Dialer(self.connect_to, networks))
         self._pace = HostPace(self.caps.connections_per_host)
         self._robots = Robots(self._read_robots)
-        self._http = self._resources.enter_context(_Http())
-        self._http.headers["User-Agent"] = user_agent(contact)
-        for scheme in ("http://", "https://"):
-            self._http.mount(scheme, CheckedAdapter(self._dialer))
+        adapter = CheckedAdapter(self._dialer)
+        self._resources.callback(adapter.close)
+        self._http = _Http(adapter, user_agent(contact))
 
     def __enter__(self) -> Session:
         return self
@@ -316,16 +317,7 @@ class Session:
 
     def _ask(self, url: str, host: str, request: _Request) -> Answer | NotModified | str:
         timeout = (self.caps.connect_s, self.caps.read_s)
-        prepared = requests.PreparedRequest()
-        prepared.prepare(
-            "GET",
-            url,
-            headers={**self._http.headers, **request.headers},
-            params=dict(request.private_params),
-            auth=request.private_auth,
-            cookies=self._http.cookies,
-        )
-        with self._http.send(prepared, stream=True, allow_redirects=False, timeout=timeout) as response:
+        with self._http.get(url, request, timeout) as response:
             if response.status_code in REDIRECTS and "Location" in response.headers:
                 return urljoin(url, response.headers["Location"])
             if response.status_code == 304:
@@ -350,16 +342,30 @@ class Session:
         return HttpError(status, transient=wait_s <= self.caps.retry_after_s, retry_after_s=wait_s)
 
 
-class _Http(requests.Session):
-    """A pooled session without proxies, .netrc and redirects of its own."""
+class _Http:
+    """Sends single requests over pooled connections, as requests does, and leaves the rest to the session.
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.trust_env = False
+    There are no proxies, no .netrc and no redirects, nor what a `requests.Session` does for them each time.
+    """
 
-    def get_redirect_target(self, resp: requests.Response) -> str | None:
-        # requests would read the whole body of a redirect, without a cap, only to prepare the next request.
-        return None
+    def __init__(self, adapter: HTTPAdapter, user_agent: str) -> None:
+        self._adapter = adapter
+        self._headers = {**default_headers(), "User-Agent": user_agent}
+        self._cookies = RequestsCookieJar()
+
+    def get(self, url: str, request: _Request, timeout: tuple[float, float]) -> requests.Response:
+        """Return an answer whose body is not read yet; use it as a context manager."""
+        prepared = requests.PreparedRequest()
+        prepared.prepare_method("GET")
+        prepared.prepare_url(url, dict(request.private_params) or None)
+        prepared.headers = CaseInsensitiveDict({**self._headers, **request.headers})
+        if self._cookies:
+            prepared.prepare_cookies(self._cookies)
+        prepared.prepare_auth(request.private_auth, url)
+        response = self._adapter.send(prepared, stream=True, timeout=timeout)
+        if "Set-Cookie" in response.headers:
+            extract_cookies_to_jar(self._cookies, prepared, response.raw)
+        return response
 
 
 def user_agent(contact: str) -> str:
@@ -391,12 +397,10 @@ def _read_body(response: requests.Response, max_bytes: int) -> bytes:
     too_many_digits = len(announced) > len(str(max_bytes))
     if announced.isdecimal() and (too_many_digits or int(announced) > max_bytes):
         raise TooLarge(max_bytes)
-    body = bytearray()
-    for chunk in response.iter_content(CHUNK_BYTES):
-        body += chunk
-        if len(body) > max_bytes:
-            raise TooLarge(max_bytes)
-    return bytes(body)
+    body = response.raw.read(max_bytes + 1, decode_content=True)
+    if len(body) > max_bytes:
+        raise TooLarge(max_bytes)
+    return body
 
 
 def _text(answer: Answer) -> str:
@@ -418,12 +422,11 @@ def _too_slow() -> FetchProblem:
 
 
 def _problem_of(error: Any) -> FetchProblem:
-    cause = error.args[0] if error.args else None
-    if isinstance(error, requests.Timeout) or isinstance(cause, urllib3.exceptions.ReadTimeoutError):
+    if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError):
         return Unreachable("no answer in time", transient=True)
     if isinstance(error, requests.exceptions.SSLError):
         return Unreachable("no safe TLS connection")
-    if isinstance(error, requests.exceptions.ContentDecodingError):
+    if isinstance(error, urllib3.exceptions.DecodeError):
         return HttpError(200, "the content encoding is broken")
     if isinstance(error, ValueError):
         return AddressRefused("the URL is malformed")

@@ -126,6 +126,24 @@ class Run:
     bytes: int
 
 
+class PendingPart:
+    """Images that wait for a part; their `rows` may be read in another thread."""
+
+    def __init__(self, found: list[tuple[str, int, int, int]], spool: Spool) -> None:
+        self._found = found
+        self._spool = spool
+        self.size = sum(size for *_, size in found)
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the images' rows of `parts.RAW`."""
+        return [
+            json.loads(metadata) | {"bytes": self._spool.read(*place)} for metadata, *place in self._found
+        ]
+
+
 class State:
     """The memory of one source; `folder` is where its parts lie. Close it when done.
 
@@ -146,6 +164,7 @@ class State:
         self._revalidate_s = revalidate_s
         self._now = now
         self._run = Run(0, "", 0, 0)
+        self._spent = (0, 0)
         self._database = _open(path)
         self._spool = Spool(path.with_suffix(".pending"))
         (self._filling,) = self._database.execute("SELECT coalesce(max(spool), 0) FROM pending").fetchone()
@@ -154,12 +173,20 @@ class State:
         self.pending, self.pending_bytes = self._measure_pending()
 
     def close(self) -> None:
-        """Commit, and close the database."""
+        """Commit, and close the files."""
         self.commit()
         self._database.close()
+        self._spool.close()
 
     def commit(self) -> None:
-        """Make sure that a kill does not lose what was remembered; what follows a part is sure by itself."""
+        """Make sure that a kill does not lose what was remembered."""
+        if any(self._spent):
+            self._database.execute(
+                "UPDATE runs SET images = images + ?, bytes = bytes + ? WHERE run = ?",
+                (*self._spent, self._run.number),
+            )
+            self._spent = (0, 0)
+        self._spool.flush()
         self._database.commit()
 
     def begin_run(self, entry: str) -> Run:
@@ -188,28 +215,27 @@ class State:
         """Say whether the URL is met for the first time since the state was opened."""
         return self._database.execute("INSERT OR IGNORE INTO seen VALUES (?)", (url,)).rowcount == 1
 
-    def settled(self, ref: ImageRef) -> str | None:
-        """Return 'stored' or the rejection's reason where the image need not be fetched (again) now."""
+    def settled(self, ref: ImageRef) -> str | Validators | None:
+        """Return 'stored' or the rejection's reason where the image need not be fetched (again) now.
+
+        Where it is to be asked for again on condition that it changed, return the condition.
+        """
         found = self._database.execute(
-            "SELECT status, reason, version, next_try, checked FROM urls WHERE url = ?", (ref.url,)
+            "SELECT status, reason, version, next_try, checked, etag, last_modified FROM urls WHERE url = ?",
+            (ref.url,),
         ).fetchone()
         if found is None:
             return None
-        status, reason, version, next_try, checked = found
+        status, reason, version, next_try, checked, *validators = found
         if ref.version and version and (ref.local or status == "stored"):
             done = version == ref.version
         elif status == "stored":
             done = not ref.local and (checked is None or checked > self._must_be_checked_since())
         else:
             done = not ref.local and next_try > self._now()
-        return (reason or status) if done else None
-
-    def validators(self, url: str) -> Validators | None:
-        """Return what a stored image is asked for conditionally by."""
-        found = self._database.execute(
-            "SELECT etag, last_modified FROM urls WHERE url = ? AND status = 'stored'", (url,)
-        ).fetchone()
-        return Validators(*found) if found and any(found) else None
+        if done:
+            return str(reason or status)
+        return Validators(*validators) if status == "stored" and any(validators) else None
 
     def due(self) -> Iterator[ImageRef]:
         """Yield what this entry's crawls met, this one has not met yet, and it is time to ask for again."""
@@ -227,7 +253,7 @@ class State:
     def owner_of(self, image_id: str) -> str | None:
         """Return the URL whose image has these bytes, None where they are new."""
         found = self._database.execute(
-            "SELECT url FROM images WHERE image_id = ?1 UNION SELECT url FROM pending WHERE image_id = ?1",
+            "SELECT url FROM images WHERE image_id = ?1 UNION ALL SELECT url FROM pending WHERE image_id = ?1",
             (image_id,),
         ).fetchone()
         return found[0] if found else None
@@ -336,8 +362,8 @@ class State:
         self._database.execute("VACUUM")
         return images
 
-    def pending_rows(self, count: int, max_bytes: int) -> list[dict[str, Any]]:
-        """Return the first images that wait for a part, in the order of discovery, to write them there.
+    def begin_part(self, count: int, max_bytes: int) -> PendingPart:
+        """Return the first images that wait for a part, in the order of discovery.
 
         There are `count` of them, or fewer, so that only the last one goes beyond `max_bytes`.
         """
@@ -348,7 +374,8 @@ class State:
             (max_bytes, count),
         ).fetchall()
         self._filling += 1  # so that what these lie in can go when they are in their part
-        return [json.loads(metadata) | {"bytes": self._spool.read(*place)} for metadata, *place in found]
+        self._spool.flush()
+        return PendingPart(found, self._spool)
 
     def rejected_rows(self) -> Iterator[dict[str, Any]]:
         """Yield the rows of rejected.parquet, sorted by URL."""
@@ -358,6 +385,7 @@ class State:
 
     def absorb(self, part: Path) -> None:
         """Take a part's images as stored; they wait no longer."""
+        self.commit()
         rows = parts.read_rows(part, ["url", "page_url", "image_id", "etag"])
         status = part.stat()
         with self._database:
@@ -393,6 +421,7 @@ class State:
 
     def _rewrite_spool(self) -> None:
         """Leave no bytes but those of what is still pending."""
+        self._spool.flush()
         query = "SELECT position, spool, start, size FROM pending ORDER BY position"
         kept = [(position, self._spool.read(*place)) for position, *place in self._database.execute(query)]
         self._filling += 1
@@ -426,11 +455,7 @@ class State:
         return found[0] + 1 if found else 1
 
     def _spend(self, images: int, size: int = 0) -> None:
-        if images:
-            self._database.execute(
-                "UPDATE runs SET images = images + ?, bytes = bytes + ? WHERE run = ?",
-                (images, size, self._run.number),
-            )
+        self._spent = (self._spent[0] + images, self._spent[1] + size)
 
     def _refuse_for_ever(self, condition: str, value: str) -> None:
         self._database.execute(

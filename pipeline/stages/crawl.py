@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 from pipeline import parts
@@ -23,6 +24,7 @@ STATE = Path(".state")
 
 def run(name: str) -> None:
     """Crawl one source and say what was met."""
+    import_module("pandas")  # pyarrow loads it with the first part: better now than while answers wait
     params = load_params()
     source = build(name, params.source(name))
     with open_session(params, params.source(name), source) as session:
@@ -62,6 +64,7 @@ def settings_of(params: Params, name: str) -> Settings:
     return Settings(
         part_size=params.crawl.part_size,
         threads=params.crawl.threads,
+        processes=params.engine.worker_count,
         revalidate_s=params.crawl.revalidate_days * DAY_S,
         entry=_name_of_entry(entry),
         takedowns=load_takedowns(),
