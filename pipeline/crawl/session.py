@@ -161,6 +161,12 @@ class Session:
         self.bytes = 0
         self.pages = 0
         self._started = time.monotonic()
+        self._retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(_is_transient),
+            wait=self._backoff,
+            stop=tenacity.stop_after_attempt(self.caps.attempts),
+            reraise=True,
+        )
         self._lock = threading.Lock()
         self._pages_read: list[str] = []
         self._resources = ExitStack()
@@ -270,13 +276,7 @@ class Session:
         return answer
 
     def _follow_with_retries(self, url: str, request: _Request) -> Answer | NotModified:
-        retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(_is_transient),
-            wait=self._backoff,
-            stop=tenacity.stop_after_attempt(self.caps.attempts),
-            reraise=True,
-        )
-        return retrying(self._follow, url, request)
+        return self._retrying(self._follow, url, request)
 
     def _backoff(self, state: tenacity.RetryCallState) -> float:
         problem = state.outcome.exception() if state.outcome else None
