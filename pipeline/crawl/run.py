@@ -50,7 +50,8 @@ class Settings:
 class Summary:
     """What a crawl met: every distinct URL is new, known from before, or refused.
 
-    `unchanged` of the known ones were asked for again; `spent` is the budget that ended the crawl.
+    `unchanged` of the known ones were asked for again; what lies behind pages that need not be read again is not
+    met. `stored` is how many images there are now; `spent` is the budget that ended the crawl.
     """
 
     discovered: int = 0
@@ -61,6 +62,7 @@ class Summary:
     requests: int = 0
     bytes: int = 0
     pages: int = 0
+    stored: int = 0
     spent: str | None = None
 
 
@@ -86,6 +88,7 @@ def crawl(
             run.write_parts(part_size=1)
             run.finish_part()
             parts.write_rows(folder / parts.REJECTED_NAME, list(state.rejected_rows()), parts.REJECTED_REFS)
+            run.summary.stored = state.stored_count()
             state.end_run(complete=run.summary.spent in (None, "pages"))
     run.summary.requests, run.summary.bytes, run.summary.pages = (
         session.requests,

@@ -266,6 +266,10 @@ class State:
         ).fetchone()
         return found[0] if found else None
 
+    def stored_count(self) -> int:
+        """Return how many images lie in parts."""
+        return int(self._database.execute("SELECT count(*) FROM images").fetchone()[0])
+
     def is_stored(self, url: str) -> bool:
         """Say whether an image of this URL was kept."""
         query = "SELECT 1 FROM urls WHERE url = ? AND status = 'stored'"

@@ -77,7 +77,7 @@ def describe(summary: Summary) -> str:
     refused = ", ".join(f"{reason} {count}" for reason, count in sorted(summary.refused.items())) or "none"
     ended = f"; stopped: the limit of {summary.spent} is reached" if summary.spent else ""
     return (
-        f"{summary.new} new, {summary.known} known, refused: {refused}; "
+        f"{summary.new} new, {summary.known} known, {summary.stored} stored in all, refused: {refused}; "
         f"{summary.requests} requests, {summary.bytes / 1e6:.1f} MB{ended}"
     )
 
