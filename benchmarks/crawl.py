@@ -105,7 +105,7 @@ class MemoryWatch:
         return self.peak / 1e6
 
     def _sample(self) -> None:
-        while not self._done.wait(0.05):
+        while not self._done.wait(0.25):
             try:
                 processes = [self._root, *self._root.children(recursive=True)]
             except psutil.NoSuchProcess:
