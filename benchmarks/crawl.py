@@ -25,7 +25,7 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.image_server import Server, serving
+from benchmarks.image_server import Server, photographs, serving
 from benchmarks.real_pictures import REPOSITORY
 from benchmarks.workspace import Workspace
 
@@ -47,6 +47,8 @@ class Measured:
 def main(images: int = 5000, repetitions: int = 3) -> None:
     """Print the medians of every arm and the ratios between them."""
     set_up_img2dataset()
+    pictures = photographs(small=False)
+    print(f"images of {sum(map(len, pictures)) / len(pictures) / 1000:.0f} kB on average")
     for latency_ms in LATENCIES_MS:
         runs: dict[str, list[Measured]] = {name: [] for name in ARMS}
         with serving(latency_ms) as server:
