@@ -19,8 +19,9 @@ from pipeline.crawl.failures import BudgetSpent
 from pipeline.crawl.fetching import FetchedImage, Outcome, Screen, Unchanged, fetch
 from pipeline.crawl.lock import only_writer
 from pipeline.crawl.references import ImageRef, Refusal, Source
+from pipeline.crawl.retries import REVALIDATE_S
 from pipeline.crawl.session import Session
-from pipeline.crawl.state import REVALIDATE_S, KnownToState, PendingPart, State
+from pipeline.crawl.state import KnownToState, PendingPart, State
 from pipeline.progress import counter
 from pipeline.project import errors_in
 from pipeline.takedowns import Takedowns
@@ -61,7 +62,6 @@ class Summary:
     refused: Counter[str] = field(default_factory=Counter)
     requests: int = 0
     bytes: int = 0
-    pages: int = 0
     stored: int = 0
     spent: str | None = None
 
@@ -90,11 +90,7 @@ def crawl(
             parts.write_rows(folder / parts.REJECTED_NAME, list(state.rejected_rows()), parts.REJECTED_REFS)
             run.summary.stored = state.stored_count()
             state.end_run(complete=run.summary.spent in (None, "pages"))
-    run.summary.requests, run.summary.bytes, run.summary.pages = (
-        session.requests,
-        session.bytes,
-        session.pages,
-    )
+    run.summary.requests, run.summary.bytes = session.requests, session.bytes
     return run.summary
 
 

@@ -18,18 +18,12 @@ from typing import Any
 
 from pipeline import parts
 from pipeline.crawl.references import ImageRef, Refusal
+from pipeline.crawl.retries import FINAL, PAGE_FAILURES, REVALIDATE_S, retry_wait_s
 from pipeline.crawl.session import Validators
 from pipeline.crawl.spool import Spool
 from pipeline.takedowns import Takedowns
 
 STATE_VERSION = 2
-HOUR_S = 3600.0
-DAY_S = 24 * HOUR_S
-REVALIDATE_S = 30 * DAY_S
-# What may well be gone at the next attempt, and what only another page or another entry could change.
-PASSING = {"unreachable", "http_error", "failed"}
-FINAL = {"duplicate", "no_image", "no_file", "licence_excluded", "taken_down"}
-PAGE_FAILURES = {*PASSING, "not_found", "disallowed_by_robots", "too_large"}
 ABOUT = ("title", "author", "licence", "licence_url", "tags", "subject", "pair_id", "role", "group", "extra")
 
 _TABLES = """
@@ -148,8 +142,8 @@ class State:
     """The memory of one source; `folder` is where its parts lie. Close it when done.
 
     `revalidate_s` is how long a stored image is taken as it is; `now` tells the seconds since the epoch. What it is
-    told is sure to be remembered after `commit`. `pending` and `pending_bytes` are how
-    many images wait for a part, and how large they are.
+    told is sure to be remembered after `commit`. `pending` and `pending_bytes` are how many images wait for a part,
+    and how large they are.
     """
 
     def __init__(
@@ -547,20 +541,6 @@ class KnownToState:
             (url, self._now()),
         ).fetchone()
         return bool(count) and newest <= self._last and not failed
-
-
-def retry_wait_s(reason: str, attempts: int) -> float:
-    """Return how long to wait with the next attempt after so many that ended with this reason.
-
-    A passing failure is tried again by the next crawl, then after an hour, two, four, … at most a week; one
-    that is likely to last after a day, two, four, … at most 90 days.
-    """
-    if reason in FINAL:
-        return math.inf
-    doublings = min(attempts, 12)
-    if reason in PASSING:
-        return 0 if attempts <= 1 else min(HOUR_S * 2 ** (doublings - 2), 7 * DAY_S)
-    return min(DAY_S * 2 ** (doublings - 1), 90 * DAY_S)
 
 
 def _about(ref: ImageRef) -> str:

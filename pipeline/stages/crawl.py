@@ -10,10 +10,10 @@ from pathlib import Path
 
 from pipeline import parts
 from pipeline.crawl.references import Source
+from pipeline.crawl.retries import DAY_S
 from pipeline.crawl.run import Settings, Summary, crawl
 from pipeline.crawl.screening import build_screen
 from pipeline.crawl.session import Budget, Caps, Session
-from pipeline.crawl.state import DAY_S
 from pipeline.params import Params, SourceEntry, load_params
 from pipeline.project import errors_in
 from pipeline.sources import build
@@ -77,7 +77,8 @@ def describe(summary: Summary) -> str:
     refused = ", ".join(f"{reason} {count}" for reason, count in sorted(summary.refused.items())) or "none"
     ended = f"; stopped: the limit of {summary.spent} is reached" if summary.spent else ""
     return (
-        f"{summary.new} new, {summary.known} known, {summary.stored} stored in all, refused: {refused}; "
+        f"{summary.new} new, {summary.known} known ({summary.unchanged} asked again), "
+        f"{summary.stored} stored in all, refused: {refused}; "
         f"{summary.requests} requests, {summary.bytes / 1e6:.1f} MB{ended}"
     )
 

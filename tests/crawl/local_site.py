@@ -17,9 +17,9 @@ from PIL import Image
 from pipeline import parts
 from pipeline.crawl.failures import BudgetSpent
 from pipeline.crawl.references import ImageRef, Known, NothingKnown, Refusal
+from pipeline.crawl.retries import DAY_S
 from pipeline.crawl.run import Settings, Summary, crawl
 from pipeline.crawl.session import Budget, Caps, Session
-from pipeline.crawl.state import DAY_S
 
 HOST = "site.test"
 SITE = f"http://{HOST}"

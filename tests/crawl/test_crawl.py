@@ -18,9 +18,10 @@ import pytest
 from pipeline import parts
 from pipeline.crawl.lock import only_writer
 from pipeline.crawl.references import ImageRef, Known, LocalFile, Refusal
+from pipeline.crawl.retries import DAY_S, HOUR_S, retry_wait_s
 from pipeline.crawl.run import Settings, crawl
 from pipeline.crawl.session import Budget
-from pipeline.crawl.state import DAY_S, HOUR_S, State, retry_wait_s
+from pipeline.crawl.state import State
 from pipeline.errors import UserError
 from pipeline.takedowns import Takedowns
 from tests.crawl.local_site import (
