@@ -15,8 +15,9 @@ import numpy as np
 from benchmarks.real_pictures import REPOSITORY
 from pipeline.faces import alignment
 from pipeline.faces.colors import estimate_colors
+from pipeline.faces.warping import warp
 from pipeline.metrics.color_consistency import delta_e
-from pipeline.params import Align, ByRole, load_params
+from pipeline.params import Align, load_params
 from pipeline.sources.demo import cartoons, portraits
 from pipeline.sources.demo.truth import Face, Picture
 from pipeline.stages import detect, landmarks
@@ -31,6 +32,8 @@ class Measured:
 
     counts: Counter[str] = field(default_factory=Counter)
     errors: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    trust: dict[str, list[tuple[float, float]]] = field(default_factory=lambda: defaultdict(list))
+    """By part, the confidence and the ΔE00 of each face's colour."""
 
 
 def main() -> None:
@@ -41,6 +44,10 @@ def main() -> None:
         for name, values in measured.errors.items():
             median, most = np.quantile(values, (0.5, 0.9))
             print(f"  {name}: median {median:.3g}, 90% {most:.3g}, worst {max(values):.3g}")
+        for part, pairs in measured.trust.items():
+            quarters = np.array_split([error for _, error in sorted(pairs)], 4)
+            medians = ", ".join(f"{np.median(quarter):.3g}" for quarter in quarters)
+            print(f"  {part} ΔE00 by quarters of rising confidence: medians {medians}")
 
 
 def measure(style: str, count: int) -> Measured:
@@ -48,16 +55,12 @@ def measure(style: str, count: int) -> Measured:
     draw, domain_name = DRAWERS[style]
     params = load_params(REPOSITORY / "params.yaml")
     domain = params.domains[domain_name]
-    searching = detect.Options(ByRole(domain.detector), **params.detect.model_dump())
-    marking = landmarks.FaceOptions(domain.faces, domain.landmarks, params.landmarks.max_disagreement)
+    search = detect.search_of(domain, params.detect)
+    marking = landmarks.marking_of(domain, params.landmarks)
     measured = Measured()
     for index in range(count):
         picture = draw(0, index)
-        rows = [
-            row
-            for row in detect.faces_of(searching, domain.detector, "", picture.pixels)
-            if not row.get("reason")
-        ]
+        rows = [row for row in detect.faces_of(search, "", picture.pixels) if not row.get("reason")]
         matched = matches(picture, rows)
         measured.counts += Counter(
             {
@@ -98,24 +101,27 @@ def compare(
     apart = np.linalg.norm(truth[1] - truth[0])
     errors["eye error / eye distance"].append(float(np.linalg.norm(eyes - truth, axis=1).max() / apart))
     points = np.array(row["points_68"])
-    off = np.linalg.norm(points - face.landmarks_68, axis=1).mean()
-    errors["68-point error / eye distance"].append(float(off / apart))
+    away = np.linalg.norm(points - face.landmarks_68, axis=1).mean()
+    errors["68-point error / eye distance"].append(float(away / apart))
     matrix = alignment.eye_similarity(eyes, settings.size_px, settings.eye_y, settings.eye_distance)
     goal = np.array([(0.5 + side * settings.eye_distance / 2, settings.eye_y) for side in (-1, 1)])
     placed = alignment.transform(truth, matrix) / settings.size_px
     errors["eyes from their places / side"].append(float(np.linalg.norm(placed - goal, axis=1).max()))
     errors["yaw error, degrees"].append(abs(row["yaw_deg"] - face.yaw_deg))
-    crop = alignment.warp(picture.pixels, matrix, settings.size_px)
+    crop = warp(picture.pixels, matrix, settings.size_px)
     colors = estimate_colors(
         crop,
         alignment.transform(points, matrix),
         alignment.transform(eyes, matrix),
         drawn,
         {color["name"]: tuple(color["rgb"]) for color in row["colors"]},
+        scale=float(np.hypot(matrix[0, 0], matrix[1, 0])),
     )
     for part, color in colors.items():
         if color is not None:
-            errors[f"{part} ΔE00"].append(delta_e(color.rgb, getattr(face, f"{part}_rgb")))
+            off = delta_e(color.rgb, getattr(face, f"{part}_rgb"))
+            errors[f"{part} ΔE00"].append(off)
+            measured.trust[part].append((color.confidence, off))
         else:
             measured.counts[f"{part} unseen"] += 1
 

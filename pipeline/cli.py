@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from pipeline.commands import source as source_commands
+from pipeline.commands import weights as weights_commands
 from pipeline.commands.parts import cache_app, parts_app
 from pipeline.commands.takedown import takedown
 from pipeline.errors import UserError
@@ -131,25 +132,12 @@ def explain(
     typer.echo(explain_image(what))
 
 
-@app.command(rich_help_panel=TOOLS)
-def weights() -> None:
-    """List every weight file with its licence, its place and its hash."""
-    from pipeline import weights as table
-
-    for entry in table.SHIPPED.values():
-        typer.echo(f"{entry.name}: {entry.purpose}")
-        typer.echo(f"  licence  {entry.licence}\n  origin   {entry.origin}")
-        try:
-            typer.echo(f"  file     {entry.path()}\n  sha256   {table.sha256(entry.name)}")
-        except UserError as problem:
-            typer.echo(f"  missing  {problem}")
-
-
 app.command(rich_help_panel=TOOLS)(source_commands.enable)
 app.add_typer(source_commands.app, name="source", rich_help_panel=TOOLS)
 app.add_typer(parts_app, name="parts", rich_help_panel=TOOLS)
 app.add_typer(cache_app, name="cache", rich_help_panel=TOOLS)
 app.add_typer(takedown, name="takedown", rich_help_panel=TOOLS)
+app.add_typer(weights_commands.app, name="weights", rich_help_panel=TOOLS)
 
 
 def main() -> None:

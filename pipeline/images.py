@@ -96,7 +96,7 @@ def _hash_of(image: Image.Image) -> str | None:
 def encode(pixels: np.ndarray, image_format: str) -> bytes:
     """Encode HxWx3 uint8 RGB without loss as `webp` or `png`."""
     buffer = io.BytesIO()
-    options = {"lossless": True, "quality": 50, "method": 2} if image_format == "webp" else {}
+    options = {"lossless": True, "quality": 20, "method": 1} if image_format == "webp" else {}
     Image.fromarray(pixels).save(buffer, image_format.upper(), **options)
     return buffer.getvalue()
 

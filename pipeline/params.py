@@ -7,12 +7,22 @@ sees it change. That is why no stage lists this module among its code.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic.networks import IPvAnyNetwork
 
 from pipeline.errors import UserError
@@ -38,6 +48,10 @@ class ByRole(Generic[T]):
         """Return the setting for an image with this role; None where there is none for it."""
         return self.values.get(role or "") if isinstance(self.values, dict) else self.values
 
+    def knows(self, role: str | None) -> bool:
+        """Say whether there is a setting for an image with this role."""
+        return not isinstance(self.values, dict) or (role or "") in self.values
+
     def all(self) -> list[T]:
         """Return every setting that there is."""
         return list(self.values.values()) if isinstance(self.values, dict) else [self.values]
@@ -55,16 +69,69 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Engine(Section):
-    """Where work runs: `workers` processes on this machine, `auto` for one per core."""
+class Engine(BaseModel):
+    """Where work runs; each kind has its own keys."""
 
-    kind: Literal["local"]
+    model_config = ConfigDict(frozen=True)
+    kind: Literal["local", "dask"]
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _of_its_kind(cls, values: Any, validate: ModelWrapValidatorHandler[Engine]) -> Engine:
+        kinds: dict[str, type[Engine]] = {"local": LocalEngine, "dask": DaskEngine}
+        if cls is Engine and isinstance(values, dict) and values.get("kind") in kinds:
+            return kinds[values["kind"]].model_validate(values)
+        return validate(values)
+
+    @property
+    def worker_count(self) -> int:
+        """The number of processes for work on this machine: one per core."""
+        return len(os.sched_getaffinity(0))
+
+
+class LocalEngine(Engine):
+    """`workers` processes on this machine, `auto` for one per core."""
+
+    model_config = ConfigDict(extra="forbid")
+    kind: Literal["local"] = "local"
     workers: Positive | Literal["auto"]
 
     @property
     def worker_count(self) -> int:
-        """The number of worker processes."""
-        return len(os.sched_getaffinity(0)) if self.workers == "auto" else self.workers
+        """The number of processes for work on this machine."""
+        return super().worker_count if self.workers == "auto" else self.workers
+
+
+class DaskEngine(Engine):
+    """The workers of a Dask cluster whose scheduler listens at `address`.
+
+    `share` is how they see the data: the absolute path that the project's folder has there, or an fsspec URL below
+    which both they and this machine can read and write.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+    kind: Literal["dask"] = "dask"
+    address: str
+    share: str
+
+    @field_validator("address")
+    @classmethod
+    def _is_an_address(cls, address: str) -> str:
+        if not re.fullmatch(r"(tcp|tls)://([^\s:/\[\]]+|\[[0-9a-fA-F:.]+\]):[0-9]{1,5}", address):
+            raise ValueError(f"must be like tcp://HOST:8786, as `dask scheduler` prints it, got {address!r}")
+        return address
+
+    @field_validator("share")
+    @classmethod
+    def _can_be_shared(cls, share: str) -> str:
+        if not Path(share).is_absolute() and not re.match(r"[a-z][a-z0-9+.-]*://.", share):
+            raise ValueError(
+                f"must be the absolute path of the project's folder, or a URL such as s3://BUCKET/FOLDER, "
+                f"got {share!r}"
+            )
+        if share.startswith("memory:"):
+            raise ValueError("memory:// is seen by one process only")
+        return share
 
 
 class Crawl(Section):
@@ -137,54 +204,142 @@ class SourceEntry(BaseModel):
         return ByRole(self.domain)
 
 
+REAL_DETECTORS = ("blazeface", "dlib-hog", "mtcnn")
+# Those of the package face-alignment, whose weights `python -m pipeline weights fetch` brings.
+FETCHED_DETECTORS = ("sfd", "yunet", "scrfd")
+CARTOON_DETECTORS = ("animeface",)
+ONNX = "onnx:"
+REAL_LANDMARKS = ("dlib-68", "mesh-68", "fan-68")
+
+
+class Limits(Section):
+    """Which aligned faces the catalogue keeps.
+
+    The distance between the eyes in pixels of the picture; degrees that the head is turned; the variance of the
+    Laplacian; the share of the crop outside the picture; the mean luminance of the face (0 to 1); how much of the
+    face something seems to hide, and how well the landmarks agree with what else is known (0 to 1).
+    """
+
+    min_eye_distance_px: Annotated[float, Field(ge=0)]
+    max_abs_yaw_deg: Annotated[float, Field(ge=0, le=90)]
+    max_abs_pitch_deg: Annotated[float, Field(ge=0, le=90)]
+    min_sharpness: Annotated[float, Field(ge=0)]
+    max_padded: Fraction
+    min_exposure: Fraction
+    max_exposure: Fraction
+    max_occlusion: Fraction
+    min_landmark_quality: Fraction
+
+
+class OwnLimits(Section):
+    """The limits of `quality` that a domain replaces by its own."""
+
+    min_eye_distance_px: Annotated[float, Field(ge=0)] | None = None
+    max_abs_yaw_deg: Annotated[float, Field(ge=0, le=90)] | None = None
+    max_abs_pitch_deg: Annotated[float, Field(ge=0, le=90)] | None = None
+    min_sharpness: Annotated[float, Field(ge=0)] | None = None
+    max_padded: Fraction | None = None
+    min_exposure: Fraction | None = None
+    max_exposure: Fraction | None = None
+    max_occlusion: Fraction | None = None
+    min_landmark_quality: Fraction | None = None
+
+
+AlignMethod = Literal["eyes", "ffhq", "landmarks", "as_is"]
+
+
 class Domain(Section):
-    """What a source shows, and how its faces are found and prepared."""
+    """What a source shows, and how its faces are found and prepared.
+
+    `detector` is one detector, or a chain of several: each is asked where those before it found nothing.
+    `align` and `quality` replace the method and single limits of the sections of that name.
+    """
 
     faces: Literal["real", "cartoon", "whole"]
-    detector: Literal["dlib-hog", "animeface", "none"]
-    landmarks: Literal["dlib-68", "none"]
+    detector: str | tuple[str, ...]
+    landmarks: Literal["dlib-68", "mesh-68", "fan-68", "none"]
+    align: AlignMethod | None = None
+    equalize: Literal["none", "global", "clahe"] = "none"
+    quality: OwnLimits = OwnLimits()
+
+    @property
+    def detectors(self) -> tuple[str, ...]:
+        """The chain of detectors; empty where the whole picture is the face."""
+        chain = (self.detector,) if isinstance(self.detector, str) else self.detector
+        return () if chain == ("none",) else chain
 
     @model_validator(mode="after")
-    def _fits_together(self) -> Domain:
-        if (self.detector == "none") != (self.faces == "whole"):
-            raise ValueError("detector must be 'none' where faces is 'whole', and only there")
-        if self.faces == "whole" and self.landmarks != "none":
-            raise ValueError("landmarks must be 'none' where faces is 'whole'")
+    def _detectors_are_known(self) -> Domain:
+        if self.faces == "whole":
+            if self.detectors or self.landmarks != "none":
+                raise ValueError("detector and landmarks must be 'none' where faces is 'whole'")
+            return self
+        if not self.detectors:
+            raise ValueError("detector must not be 'none' but where faces is 'whole'")
+        known = CARTOON_DETECTORS if self.faces == "cartoon" else REAL_DETECTORS + FETCHED_DETECTORS
+        for name in self.detectors:
+            if name not in known and not (self.faces == "cartoon" and name.startswith(ONNX)):
+                path = f", or {ONNX}PATH" if self.faces == "cartoon" else ""
+                raise ValueError(
+                    f"detector: {name!r} is none for {self.faces} faces: {', '.join(known)}{path}"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _landmarks_fit(self) -> Domain:
         if self.faces == "real" and self.landmarks == "none":
             raise ValueError("landmarks must not be 'none' where faces is 'real': the eyes come from them")
+        if self.faces == "cartoon" and self.landmarks == "mesh-68":
+            raise ValueError("landmarks: 'mesh-68' knows no drawn faces; use dlib-68, fan-68 or none")
+        if self.landmarks == "none" and self.align in ("landmarks", "ffhq"):
+            raise ValueError(f"align: {self.align!r} needs landmarks")
         return self
+
+    def limits(self, quality: Limits) -> dict[str, float]:
+        """Return the limits for its faces: its own, or else those of `quality`."""
+        return quality.model_dump() | self.quality.model_dump(exclude_none=True)
 
 
 class Detect(Section):
-    """How pictures are searched: at which size, from which score on (0.5: the detector's own threshold)."""
+    """How pictures are searched.
+
+    `long_side_px`: larger pictures are reduced to it; `group_long_side_px`: drawn pictures that may show a group
+    are searched at this size too; `min_score`: 0.5 is a detector's own threshold; `max_faces` of one picture, the
+    best first; `check`: whether what a detector finds must look like a face to the face mesh too, and drawn faces be
+    found again in other views.
+    """
 
     long_side_px: Annotated[int, Field(ge=64, le=4096)]
+    group_long_side_px: Annotated[int, Field(ge=64, le=4096)]
     min_score: Fraction
     max_faces: Positive
+    check: bool
 
 
 class Landmarks(Section):
-    """How far 68 points may lie from the cartoon detector's eyes and mouth, in distances between the eyes."""
+    """When 68 points are believed.
+
+    `max_disagreement`: how far eyes and mouth may lie from where else they are known to be, in distances between
+    the eyes; `max_abs_yaw_deg`: heads that are turned further show too little of one side.
+    """
 
     max_disagreement: Annotated[float, Field(gt=0)]
+    max_abs_yaw_deg: Annotated[float, Field(gt=0, le=90)]
 
 
 class Align(Section):
-    """Where the eyes lie in an aligned face, as fractions of its side, and how it is stored (lossless)."""
+    """How faces are cut out, where the eyes lie as fractions of the side, and how crops are stored (lossless).
 
+    `eyes`: the eyes at their places; `landmarks`: all 68 points nearest to a mean face whose eyes lie there;
+    `ffhq`: as FFHQ was cut; `as_is`: the picture's central square at its own size, for sets that are aligned already.
+    A domain of small crops sets its own `quality: {min_eye_distance_px: 0}` where its eyes are found.
+    """
+
+    method: AlignMethod
     size_px: Annotated[int, Field(ge=32, le=2048)]
     eye_y: Annotated[float, Field(gt=0, lt=1)]
     eye_distance: Annotated[float, Field(gt=0, lt=1)]
     format: Literal["webp", "png"]
-
-
-class Quality(Section):
-    """Which aligned faces the catalogue keeps."""
-
-    min_eye_distance_px: Annotated[float, Field(ge=0)]
-    max_abs_yaw_deg: Annotated[float, Field(ge=0, le=90)]
-    min_sharpness: Annotated[float, Field(ge=0)]
-    max_padded: Fraction
 
 
 class Duplicates(Section):
@@ -290,12 +445,20 @@ class Params(Section):
     detect: Detect
     landmarks: Landmarks
     align: Align
-    quality: Quality
+    quality: Limits
     catalogue: Catalogue
     experiments: dict[Name, Experiment]
 
     @model_validator(mode="after")
     def _domains_are_known(self) -> Params:
+        for name, known_domain in self.domains.items():
+            method = known_domain.align or self.align.method
+            needs_points = known_domain.faces != "whole" and method in ("landmarks", "ffhq")
+            if needs_points and known_domain.landmarks == "none":
+                raise ValueError(
+                    f"domains.{name}: landmarks must not be 'none' where faces are aligned by them; "
+                    "give it landmarks, or align: eyes"
+                )
         for name, entry in self.sources.items():
             for domain in entry.domains.all():
                 if domain not in self.domains:

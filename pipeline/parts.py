@@ -74,6 +74,7 @@ DETECTIONS = pa.schema(
         ("detector", pa.string()),
         ("points", pa.list_(_POINT)),
         ("colors", pa.list_(_COLOR)),
+        ("eye_size", pa.float32()),
         *_REJECTION,
     ]
 )
@@ -84,7 +85,7 @@ LANDMARKS = pa.schema(
         ("points_68", pa.list_(pa.list_(pa.float32(), 2), 68)),
         ("eyes", pa.list_(pa.list_(pa.float32(), 2), 2)),
         ("model", pa.string()),
-        ("quality", pa.float32()),
+        ("landmark_quality", pa.float32()),
         ("yaw_deg", pa.float32()),
         ("pitch_deg", pa.float32()),
         ("roll_deg", pa.float32()),
@@ -101,8 +102,11 @@ ALIGNED = pa.schema(
         ("padded", pa.float32()),
         ("eye_distance_px", pa.float32()),
         ("sharpness", pa.float32()),
+        ("exposure", pa.float32()),
+        ("occlusion", pa.float32()),
         ("phash", pa.string()),
         ("faces", pa.string()),
+        ("equalized", pa.string()),
         *_REJECTION,
     ]
 )
@@ -125,13 +129,11 @@ FACES = pa.schema(
         ("domain", pa.string()),
         *[RAW.field(name) for name in ("url", "page_url", "title", "author", "licence", "licence_url")],
         *[RAW.field(name) for name in ("fetched_at", "tags", "subject", "pair_id", "role", "group", "extra")],
-        *[DETECTIONS.field(name) for name in ("box_xyxy", "score", "detector")],
-        *[LANDMARKS.field(name) for name in ("points_68", "eyes", "model", "quality")],
+        *[DETECTIONS.field(name) for name in ("box_xyxy", "score", "detector", "eye_size")],
+        *[LANDMARKS.field(name) for name in ("points_68", "eyes", "model", "landmark_quality")],
         *[LANDMARKS.field(name) for name in ("yaw_deg", "pitch_deg", "roll_deg")],
-        *[
-            ALIGNED.field(name)
-            for name in ("matrix", "size_px", "padded", "eye_distance_px", "sharpness", "phash")
-        ],
+        *[ALIGNED.field(name) for name in ("matrix", "size_px", "padded", "eye_distance_px", "sharpness")],
+        *[ALIGNED.field(name) for name in ("exposure", "occlusion", "phash")],
         *_COLOR_COLUMNS,
         ("cluster", pa.string()),
         ("split", pa.string()),

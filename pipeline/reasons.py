@@ -23,13 +23,18 @@ REASONS = {
     "undecodable": "the image is broken",
     "too_small": "too few pixels",
     "no_face": "the detector found nothing",
+    "not_a_face": "what the detector found does not look like a face to the check",
     # landmarks
     "eye_missing": "the detector did not see both eyes",
     "bad_landmarks": "the landmarks contradict each other or the detector",
     # align
     "degenerate_eyes": "the eyes lie on one spot",
     # catalogue
-    "profile": "turned too far to the side",
+    "profile": "turned too far to the side",  # and landmarks
+    "nodding": "turned too far up or down",
+    "too_dark": "too little light on the face",
+    "too_bright": "too much light on the face",
+    "occluded": "something seems to hide part of the face",
     "blurred": "too blurred",
     "cropped": "too much of the face lies outside the picture",
     # any stage

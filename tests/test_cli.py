@@ -37,4 +37,4 @@ def test_every_weight_file_is_listed_with_licence_and_hash(
     said = capsys.readouterr().out
     assert "dlib-68" in said
     assert "not for commercial use" in said
-    assert said.count("sha256") == 5
+    assert said.count("sha256 ") >= 10

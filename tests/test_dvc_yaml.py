@@ -39,7 +39,11 @@ def has_code(file: Path) -> bool:
 def imported_by(stage: str) -> set[Path]:
     module = f"pipeline.stages.{stage}"
     modules = GRAPH.find_upstream_modules(module) | {module}
-    return {file for file in map(file_of, modules - NOT_LISTED.keys()) if has_code(file)}
+    return {file_of(name) for name in modules if not is_left_out(name) and has_code(file_of(name))}
+
+
+def is_left_out(module: str) -> bool:
+    return any(f"{module}.".startswith(f"{name}.") for name in NOT_LISTED)
 
 
 def listed_by(stage: str) -> set[Path]:

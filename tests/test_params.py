@@ -43,7 +43,7 @@ def test_no_sources_and_no_experiments_are_valid(tmp_path: Path) -> None:
         ({"sources": {"Bad Name": {"kind": "demo", "domain": "photo"}}}, ["sources.Bad Name", "match"]),
         (
             {"domains": {"photo": {"faces": "whole", "detector": "dlib-hog", "landmarks": "none"}}},
-            ["domains.photo", "detector must be 'none'"],
+            ["domains.photo", "must be 'none' where faces is 'whole'"],
         ),
         ({"experiments": {"x": {"method": "magic", "domains": []}}}, ["experiments.x", "'magic'"]),
     ],

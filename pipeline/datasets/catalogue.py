@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,8 +17,23 @@ from pipeline.datasets.splits import split_of
 from pipeline.reasons import DECODE_REASONS
 
 FACE_TABLES = ("landmarks", "aligned", "colors")
-MEASURED = ("yaw_deg", "pitch_deg", "roll_deg", "eye_distance_px", "sharpness", "padded")
+MEASURED = (
+    *("yaw_deg", "pitch_deg", "roll_deg", "eye_distance_px", "landmark_quality"),
+    *("sharpness", "exposure", "occlusion", "padded"),
+)
 _REJECTION = ["stage", "reason", "detail"]
+# A face is rejected for the first limit that it fails: what for, what was measured, and the limit's name.
+_VERDICTS = (
+    ("profile", "yaw_deg", "max_abs_yaw_deg"),
+    ("nodding", "pitch_deg", "max_abs_pitch_deg"),
+    ("bad_landmarks", "landmark_quality", "min_landmark_quality"),
+    ("too_small", "eye_distance_px", "min_eye_distance_px"),
+    ("blurred", "sharpness", "min_sharpness"),
+    ("too_dark", "exposure", "min_exposure"),
+    ("too_bright", "exposure", "max_exposure"),
+    ("occluded", "occlusion", "max_occlusion"),
+    ("cropped", "padded", "max_padded"),
+)
 
 
 def faces_of_part(source: str, domain_of: Callable[[str | None], str | None], part: str) -> pa.Table:
@@ -28,7 +43,8 @@ def faces_of_part(source: str, domain_of: Callable[[str | None], str | None], pa
     """
     detections = _table("detections", source, part)
     faces = detections.filter(pc.is_null(detections["reason"]))
-    columns = {name: faces[name] for name in ("face_id", "image_id", "box_xyxy", "score", "detector")}
+    own = ("face_id", "image_id", "box_xyxy", "score", "detector", "eye_size")
+    columns = {name: faces[name] for name in own}
     columns |= _matched("raw", source, part, faces["image_id"], "image_id")
     for table in FACE_TABLES:
         found = _matched(table, source, part, faces["face_id"], "face_id")
@@ -44,24 +60,18 @@ def faces_of_part(source: str, domain_of: Callable[[str | None], str | None], pa
     return pa.table({name: (missing | columns)[name] for name in parts.FACES.names}, schema=parts.FACES)
 
 
-def judge(faces: pa.Table, quality: dict[str, float], max_distance: int, val: float, test: float) -> pa.Table:
-    """Fill `kept`, the reasons of the catalogue, `cluster` and `split`; sort by source, part and face."""
+def judge(
+    faces: pa.Table, limits: Mapping[str, Mapping[str, float]], max_distance: int, val: float, test: float
+) -> pa.Table:
+    """Fill `kept`, the reasons of the catalogue, `cluster` and `split`; sort by source, part and face.
+
+    `limits` are those of `pipeline.params.Limits` for each domain.
+    """
     frame = faces.select(
-        [
-            "face_id",
-            "image_id",
-            "source",
-            "part",
-            "subject",
-            "pair_id",
-            "page_url",
-            "phash",
-            *MEASURED,
-            *_REJECTION,
-        ]
+        ["face_id", "image_id", "domain", "subject", "pair_id", "phash", *MEASURED, *_REJECTION]
     ).to_pandas()
     aligned = frame["phash"].notna() & frame["reason"].isna()
-    for reason, failing, detail in _verdicts(frame, quality):
+    for reason, failing, detail in verdicts(frame, limits):
         hit = aligned & frame["reason"].isna() & failing
         frame.loc[hit, "stage"] = "catalogue"
         frame.loc[hit, "detail"] = detail[hit]
@@ -148,18 +158,20 @@ def domain_summary(faces: pd.DataFrame) -> dict[str, Any]:
     return summary
 
 
-def _verdicts(frame: pd.DataFrame, quality: dict[str, float]) -> list[tuple[str, pd.Series, pd.Series]]:
-    """Return, for each reason, which faces fail it and what was measured; nulls fail nothing."""
-    limits = (
-        ("profile", frame["yaw_deg"].abs() > quality["max_abs_yaw_deg"], "yaw_deg"),
-        ("too_small", frame["eye_distance_px"] < quality["min_eye_distance_px"], "eye_distance_px"),
-        ("blurred", frame["sharpness"] < quality["min_sharpness"], "sharpness"),
-        ("cropped", frame["padded"] > quality["max_padded"], "padded"),
-    )
-    return [
-        (reason, failing, name + " " + frame[name].astype(float).round(2).astype(str))
-        for reason, failing, name in limits
-    ]
+def verdicts(
+    frame: pd.DataFrame, limits: Mapping[str, Mapping[str, float]]
+) -> list[tuple[str, pd.Series, pd.Series]]:
+    """Return, for each reason, which faces fail their domain's limit, and the detail; nulls fail nothing."""
+    measured = frame.assign(yaw_deg=frame["yaw_deg"].abs(), pitch_deg=frame["pitch_deg"].abs())
+    judged = []
+    for reason, name, limit in _VERDICTS:
+        values = measured[name].astype(float)
+        bounds = frame["domain"].map({domain: own[limit] for domain, own in limits.items()}).astype(float)
+        failing = values < bounds if limit.startswith("min_") else values > bounds
+        beyond = ", at least " if limit.startswith("min_") else ", at most "
+        shown = frame[name].astype(float).round(2).astype(str)
+        judged.append((reason, failing, name + " " + shown + beyond + bounds.astype(str)))
+    return judged
 
 
 def _cluster_names(frame: pd.DataFrame, max_distance: int) -> pd.Series:

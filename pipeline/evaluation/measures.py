@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from pipeline.datasets.arrays import DomainArrays
 from pipeline.evaluation.translations import Translation
 from pipeline.faces import embedding
+from pipeline.faces.detection import Search
 from pipeline.metrics.color_consistency import color_consistency
 from pipeline.metrics.kid import kid, kid_interval
 from pipeline.metrics.landmark_consistency import landmark_errors, summarize
@@ -27,10 +28,15 @@ NOT_MEASURED = {
 
 @dataclass(frozen=True)
 class Looking:
-    """How the faces of a domain are found: as in params.yaml's `domains`."""
+    """How the faces of a domain are found, and marked: None and `none` where the picture is the face."""
 
-    faces: Literal["real", "cartoon", "whole"]
-    detector: str
+    search: Search | None
+    model: str
+
+    @property
+    def drawn(self) -> bool:
+        """Whether the faces are cartoons."""
+        return self.search is not None and self.search.faces == "cartoon"
 
 
 @dataclass(frozen=True)
@@ -75,11 +81,11 @@ def _landmarks(
 ) -> list[float | None]:
     known = of.has_points()[translation.faces]
     errors: list[float | None] = [None] * len(known)
-    if looking.faces == "whole" or not known.any():
+    if looking.search is None or looking.model == "none" or not known.any():
         missing["landmark_consistency"] = "no landmarks are asked for, or none can be found in the domain"
         return errors
     asked = of.points[translation.faces]
-    found = landmark_errors(translation.outputs[known], asked[known], looking.detector, looking.faces)
+    found = landmark_errors(translation.outputs[known], asked[known], looking.search, looking.model)
     for place, error in zip(np.flatnonzero(known), found, strict=True):
         errors[place] = error
     metrics["landmark_consistency"] = _rounded(summarize(found))
@@ -96,7 +102,7 @@ def _colors(
     asked = [{part: row[f"{part}_rgb"] and tuple(row[f"{part}_rgb"]) for part in COLORS} for row in rows]
     known = of.has_points()
     points = [of.points[face] if known[face] else None for face in translation.faces]
-    found = color_consistency(translation.outputs, asked, points, looking.faces == "cartoon")
+    found = color_consistency(translation.outputs, asked, points, looking.drawn)
     metrics["color_consistency"] = {part: _rounded(summary) for part, summary in found.items()}
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import cv2
 import numpy as np
+
+from pipeline.faces.ibug import eye_centers
 
 # Nose tip, chin, outer eye corners and mouth corners of a generic head in millimetres: x right, y down, z
 # away from the viewer. The depths are those that give AFLW2000's annotated yaw (within 7 degrees up to 45).
@@ -25,18 +28,21 @@ class Pose(NamedTuple):
 
 def estimate_pose(points_68: np.ndarray) -> Pose:
     """Return the pose of a face from its 68 points (68x2 px), seen from about five face widths away."""
-    points = points_68[list(_POINTS)].astype(np.float64)
+    tilt = np.radians(roll_of_eyes(eye_centers(points_68)))
+    cosine, sine = np.cos(tilt), np.sin(tilt)
+    # From a level head that faces the camera on: six points alone often allow a second head that nods the other way.
+    level = points_68.astype(np.float64) @ np.array([(cosine, -sine), (sine, cosine)])
+    points = level[list(_POINTS)]
     center = points.mean(axis=0)
-    focal = 5 * np.ptp(points_68, axis=0).max()
+    focal = 5 * np.ptp(level, axis=0).max()
     camera = np.array([(focal, 0, center[0]), (0, focal, center[1]), (0, 0, 1)])
-    # From a head that faces the camera on: six points alone often allow a second head that nods the other way.
     away = focal * np.ptp(_HEAD[:, 0]) / max(np.ptp(points[:, 0]), 1)
     start = (np.zeros(3), np.array([0, 0, away]))
     _, rotation, _ = cv2.solvePnP(_HEAD, points, camera, None, *start, True, cv2.SOLVEPNP_ITERATIVE)
     matrix, _ = cv2.Rodrigues(rotation)
     yaw = np.arcsin(np.clip(matrix[2, 0], -1, 1))
     pitch = -np.arctan2(matrix[2, 1], matrix[2, 2])
-    roll = np.arctan2(matrix[1, 0], matrix[0, 0])
+    roll = math.remainder(np.arctan2(matrix[1, 0], matrix[0, 0]) + tilt, math.tau)
     return Pose(*(round(float(np.degrees(angle)), 2) for angle in (yaw, pitch, roll)))
 
 

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, TypedDict
+from dataclasses import replace
+from typing import TypedDict
 
 import cv2
 import numpy as np
 
-from pipeline.faces.detection import find_faces
-from pipeline.faces.detectors import load_detector
+from pipeline.faces.detection import Search, find_faces
 from pipeline.faces.ibug import eye_centers
-from pipeline.faces.landmarks import predict_68, predict_68_cartoon
+from pipeline.faces.landmarks.marking import Unmarkable, mark_cartoon, mark_real
 from pipeline.metrics.enlarging import enlarge
 from pipeline.metrics.pairs import check_images
 
-Faces = Literal["real", "cartoon"]
-
-# A detector's own threshold, as in params.yaml.
-_MIN_SCORE = 0.5
 # An aligned face fills its picture; a reflected border gives the detectors' windows room around it.
 _BORDER = 1 / 8
-# The crop's side in the search. Landmarks need more pixels than a 64 px output has, but the detectors want
-# sharp ones: enlarged to 256 px, animeface finds 21 of 117 rendered cartoons, reduced to 160 px again 115.
+# The crop's side in the search: landmarks need more pixels than a 64 px output has, but detectors want sharp ones.
 _SEARCHED_PX = 160
 
 
@@ -34,19 +29,18 @@ class Summary(TypedDict):
     median_error: float | None
 
 
-def landmark_errors(
-    outputs: np.ndarray, asked: np.ndarray, detector: str, faces: Faces
-) -> list[float | None]:
+def landmark_errors(outputs: np.ndarray, asked: np.ndarray, search: Search, model: str) -> list[float | None]:
     """Return for each output the mean distance of its 68 landmarks from those asked, or None without a face.
 
     `outputs` are N×H×W×3 uint8, `asked` N×68×2 in their pixels; the unit is the distance between the asked
-    eye centres, so 0.05 is good and 1 is elsewhere. `detector` and `faces` are the domain's.
+    eye centres, so 0.05 is good and 1 is elsewhere. `search` and `model` are how the domain's faces
+    are found and marked.
     """
     check_images(outputs)
     if asked.shape != (len(outputs), 68, 2):
         raise ValueError(f"asked landmarks must be {len(outputs)}×68×2, not {asked.shape}")
     apart = [_eye_distance(points) for points in asked]
-    found = [find_landmarks(output, detector, faces) for output in outputs]
+    found = [find_landmarks(output, search, model) for output in outputs]
     return [
         None if points is None else float(np.linalg.norm(points - goal, axis=1).mean() / unit)
         for points, goal, unit in zip(found, asked, apart, strict=True)
@@ -63,7 +57,7 @@ def summarize(errors: Sequence[float | None]) -> Summary:
     }
 
 
-def find_landmarks(rgb: np.ndarray, detector: str, faces: Faces) -> np.ndarray | None:
+def find_landmarks(rgb: np.ndarray, search: Search, model: str) -> np.ndarray | None:
     """Return the 68×2 landmarks of the best face of an aligned HxWx3 uint8 RGB crop, in its pixels, or None.
 
     Found as the detect and landmarks stages do, but with the crop inside a reflected border, reduced to 160 px
@@ -74,13 +68,19 @@ def find_landmarks(rgb: np.ndarray, detector: str, faces: Faces) -> np.ndarray |
     border = round(_BORDER * min(large.shape[:2]))
     searched = cv2.copyMakeBorder(large, border, border, border, border, cv2.BORDER_REFLECT_101)
     long_side_px = round(_SEARCHED_PX * (1 + 2 * _BORDER))
-    best = find_faces(searched, load_detector(detector), long_side_px, _MIN_SCORE, max_faces=1)
-    if not best:
+    found = find_faces(searched, replace(search, long_side_px=long_side_px, max_faces=1))
+    if not found.faces:
         return None
-    if faces == "cartoon":
-        points = predict_68_cartoon(searched, best[0].points)
-    else:
-        points = predict_68(searched, best[0].box_xyxy)
+    best = found.faces[0]
+    try:
+        if search.faces == "cartoon":
+            points = mark_cartoon(searched, best.points, model).points_68
+        else:
+            points = mark_real(searched, best.box_xyxy, best.points, model).points_68
+    except Unmarkable:
+        return None
+    if points is None:
+        return None
     return (points - border) / factor
 
 

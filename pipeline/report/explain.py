@@ -57,7 +57,7 @@ def _face_lines(face: Row, catalogue: dict[str, Row]) -> Iterator[str]:
         angles = _numbers(
             [known[name] for name in ("yaw_deg", "pitch_deg", "roll_deg") if known[name] is not None]
         )
-        yield f"  landmarks  {known['model']}, quality {known['quality']:.2f}, pose {angles}°"
+        yield f"  landmarks  {known['model']}, quality {known['landmark_quality']:.2f}, pose {angles}°"
     if known["stage"] == "align":
         yield f"  align      {_reason(known)}"
         return

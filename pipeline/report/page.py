@@ -57,6 +57,14 @@ def _source(name: str, counts: dict[str, Any]) -> dict[str, Any]:
         "counts": counts,
         "kept": len(kept),
         "groups": _by_yield(counts.get("groups", {})),
+        "landmark_rejections": [
+            (what, shares)
+            for what, shares in (
+                ("eye size", counts.get("landmarks_rejected_by_eye_size")),
+                ("tag", counts.get("landmarks_rejected_by_tag")),
+            )
+            if shares
+        ],
         "faces": _face_sheet(name, _spread(kept, FACES_SHOWN)),
         "reasons": _reasons(rejected),
         "rejections": _rejection_sheet(name, rejected),

@@ -32,9 +32,8 @@ def run() -> None:
     ]
     faces = pa.concat_tables([parts.FACES.empty_table(), *tables])
     settings = params.catalogue
-    faces = catalogue.judge(
-        faces, params.quality.model_dump(), settings.duplicates.max_distance, **settings.split.model_dump()
-    )
+    limits = {name: domain.limits(params.quality) for name, domain in params.domains.items()}
+    faces = catalogue.judge(faces, limits, settings.duplicates.max_distance, **settings.split.model_dump())
     rejections = {name: catalogue.rejections_of_source(name, names[name], faces) for name in sorted(names)}
     parts.write_table(FOLDER / "faces.parquet", faces)
     parts.write_rows(FOLDER / "rejections.parquet", list(chain(*rejections.values())), parts.REJECTIONS)

@@ -20,10 +20,10 @@ class Options:
 
 
 def colors(options: Options, aligned: Row, landmarks: list[Row], detections: list[Row]) -> list[Row]:
-    """Return the colours of one aligned face; none are known without the 68 landmarks."""
+    """Return the colours of one aligned face; none without the 68 landmarks, nor of equalised colours."""
     row = {"image_id": aligned["image_id"], "face_id": aligned["face_id"]}
     marked, detected = (_of_face(row["face_id"], rows) for rows in (landmarks, detections))
-    if marked["points_68"] is None:
+    if marked.get("points_68") is None or aligned["equalized"] != "none":
         return [row]
     matrix = np.array(aligned["matrix"]).reshape(2, 3)
     found = estimate_colors(
@@ -32,6 +32,7 @@ def colors(options: Options, aligned: Row, landmarks: list[Row], detections: lis
         transform(np.array(marked["eyes"]), matrix),
         aligned["faces"] == "cartoon",
         {color["name"]: tuple(color["rgb"]) for color in detected["colors"]},
+        scale=float(np.hypot(matrix[0, 0], matrix[1, 0])),
     )
     for part, color in found.items():
         if color is not None:
@@ -52,4 +53,4 @@ STAGE = partwise.PartStage("colors", ("aligned", "landmarks", "detections"), "co
 
 def run(source: str) -> None:
     """Estimate the colours of one source's faces."""
-    partwise.run(STAGE, source, Options(), (), load_params().engine.worker_count)
+    partwise.run(STAGE, source, Options(), (), load_params().engine)

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline import images, parts
-from pipeline.faces.detection import find_faces
-from pipeline.faces.detectors import load_detector
+from pipeline.faces.detection import Search, find_faces, weights_of
 from pipeline.faces.detectors.base import Detection
-from pipeline.params import ByRole, load_params
+from pipeline.params import ByRole, Detect, Domain, load_params
 from pipeline.stages import partwise
 from pipeline.stages.partwise import Row
 from pipeline.takedowns import Takedowns, load_takedowns
@@ -18,12 +17,9 @@ from pipeline.takedowns import Takedowns, load_takedowns
 
 @dataclass(frozen=True)
 class Options:
-    """What the stage reads of params.yaml."""
+    """What the stage reads of params.yaml: by role, how pictures are searched; None where they are the face."""
 
-    detectors: ByRole[str]
-    long_side_px: int
-    min_score: float
-    max_faces: int
+    search: ByRole[Search | None]
 
 
 def detect(options: Options, image: Row) -> list[Row]:
@@ -32,23 +28,31 @@ def detect(options: Options, image: Row) -> list[Row]:
         rgb = images.decode(image["bytes"])
     except images.ImageProblem as problem:
         return [partwise.rejection("detect", image, problem.reason, problem.detail)]
-    detector = options.detectors.of(image["role"])
-    if detector is None:
+    if not options.search.knows(image["role"]):
         return [partwise.rejection("detect", image, "no_domain", f"the role is {image['role']!r}")]
-    return faces_of(options, detector, image["image_id"], rgb)
+    return faces_of(options.search.of(image["role"]), image["image_id"], rgb)
 
 
-def faces_of(options: Options, detector: str, image_id: str, rgb: np.ndarray) -> list[Row]:
+def faces_of(search: Search | None, image_id: str, rgb: np.ndarray) -> list[Row]:
     """Return a row for each face of HxWx3 uint8 RGB, or one that says that there is none."""
-    if detector == "none":
+    if search is None:
         height, width = rgb.shape[:2]
-        faces = [Detection((0, 0, width, height), 1.0)]
-    else:
-        model = load_detector(detector)
-        faces = find_faces(rgb, model, options.long_side_px, options.min_score, options.max_faces)
-    if not faces:
-        return [partwise.rejection("detect", {"image_id": image_id}, "no_face", f"{detector} found nothing")]
-    return [_row(image_id, index, face, detector) for index, face in enumerate(faces)]
+        return [_row(image_id, 0, Detection((0, 0, width, height), 1.0), "none")]
+    found = find_faces(rgb, search)
+    if found.faces:
+        return [_row(image_id, index, face, found.detector) for index, face in enumerate(found.faces)]
+    asked = ", then ".join(search.detectors)
+    if found.refused:
+        detail = f"{found.refused} found by {asked}, none passed the check"
+        return [partwise.rejection("detect", {"image_id": image_id}, "not_a_face", detail)]
+    return [partwise.rejection("detect", {"image_id": image_id}, "no_face", f"{asked} found nothing")]
+
+
+def search_of(domain: Domain, settings: Detect) -> Search | None:
+    """Return how a domain's pictures are searched."""
+    if domain.faces == "whole":
+        return None
+    return Search(domain.faces, domain.detectors, **settings.model_dump())
 
 
 STAGE = partwise.PartStage("detect", ("raw",), "detections", parts.DETECTIONS, detect)
@@ -57,11 +61,15 @@ STAGE = partwise.PartStage("detect", ("raw",), "detections", parts.DETECTIONS, d
 def run(source: str) -> None:
     """Detect the faces of one source."""
     params = load_params()
-    detectors = params.domains_of(source).map(lambda domain: str(domain.detector))
-    options = Options(detectors, **params.detect.model_dump())
-    weights = set(detectors.all()) - {"none"}
+    searches = params.domains_of(source).map(lambda domain: search_of(domain, params.detect))
+    weights = {name for search in searches.all() if search for name in weights_of(search)}
     partwise.run(
-        STAGE, source, options, weights, params.engine.worker_count, _taken_down(source, load_takedowns())
+        STAGE,
+        source,
+        Options(searches),
+        weights,
+        params.engine,
+        _taken_down(source, load_takedowns()),
     )
 
 
@@ -86,4 +94,5 @@ def _row(image_id: str, index: int, face: Detection, detector: str) -> Row:
             {"name": name, "x": round(x, 2), "y": round(y, 2)} for name, (x, y) in face.points.items()
         ],
         "colors": [{"name": name, "rgb": list(rgb)} for name, rgb in face.colors.items()],
+        "eye_size": None if face.eye_size is None else round(face.eye_size, 3),
     }

@@ -12,7 +12,8 @@ from pipeline import images, parts
 from pipeline.datasets.arrays import DATASETS, Dataset, load_dataset
 from pipeline.evaluation.measures import Looking, Measured, measure
 from pipeline.evaluation.translations import Translation, translations
-from pipeline.params import load_params
+from pipeline.faces.detection import Search
+from pipeline.params import Domain, load_params
 from pipeline.training.checkpoints import load_weights
 from pipeline.training.reproducible import reproducible
 
@@ -34,13 +35,18 @@ def run(experiment: str) -> None:
     for translation in made:
         domain = params.domains[translation.to]
         of, to = dataset.domains[translation.of], dataset.domains[translation.to]
-        looking = Looking(domain.faces, domain.detector)
+        looking = Looking(_search_of(domain), domain.landmarks)
         measured = measure(translation, of, to, looking, dataset.experiment["seed"])
         metrics[translation.name], missing[translation.name] = measured.metrics, measured.not_measured
         rows += _rows(dataset, translation, measured)
     parts.write_rows(SAMPLES / experiment / "translated.parquet", rows, parts.TRANSLATED)
     parts.write_json(SAMPLES / experiment / "not_measured.json", missing)
     parts.write_json(METRICS / f"{experiment}.json", metrics)
+
+
+def _search_of(domain: Domain) -> Search | None:
+    """Return how outputs are searched for the domain's faces; aligned crops need none of `detect`'s settings."""
+    return None if domain.faces == "whole" else Search(domain.faces, domain.detectors)
 
 
 def _rows(dataset: Dataset, translation: Translation, measured: Measured) -> list[dict[str, Any]]:

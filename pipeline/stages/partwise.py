@@ -6,17 +6,22 @@ import json
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from pipeline import cache, engine, parts
+from pipeline.engine.work import Work
+from pipeline.errors import UserError
+from pipeline.params import Engine
 from pipeline.progress import counter
 
 Row = dict[str, Any]
+Item = tuple[Row, list[list[Row]]]  # a row of the first input, and the image's rows of each of the others
 LOG = Path("logs/stages.jsonl")
 
 
@@ -71,7 +76,7 @@ def run(
     source: str,
     options: Any,
     weight_names: Iterable[str],
-    workers: int,
+    settings: Engine,
     taken_down: Mapping[str, frozenset[str]] | None = None,
 ) -> None:
     """Write the whole output of `stage` for one source; only parts that are not in the cache are computed.
@@ -86,13 +91,20 @@ def run(
     for stale in {path.name for path in parts.list_parts(target)} - set(names):
         (target / stale).unlink()
     stage_hash = cache.stage_key(stage.name, asdict(options), weight_names)
-    keys = {
-        name: cache.result_key(stage_hash, _inputs(stage, source, name), taken_down.get(name, ()))
-        for name in names
-    }
+    with ThreadPoolExecutor() as threads:  # hashing lets other threads run
+        keys = dict(
+            zip(names, threads.map(partial(_key, stage, source, stage_hash, taken_down), names), strict=True)
+        )
     misses = [name for name in names if not cache.fetch(keys[name], target / name)]
     refused = frozenset().union(*taken_down.values())
-    for name, rows in _compute(stage, source, options, refused, misses, workers):
+    work = Work(
+        name=f"{stage.name}@{source}",
+        module=stage.process.__module__,
+        files=partial(chunk_files, stage, source),
+        load=load_items,
+        process=partial(process_items, stage, options, refused),
+    )
+    for name, rows in _compute(stage, source, work, misses, settings, weight_names):
         parts.write_rows(target / name, rows, stage.schema)
         cache.store(keys[name], target / name)
     _log(stage.name, source, parts=len(names), computed=len(misses), seconds=time.monotonic() - started)
@@ -101,10 +113,10 @@ def run(
 def _compute(
     stage: PartStage,
     source: str,
-    options: Any,
-    refused: frozenset[str],
+    work: Work[Chunk, list[Item], list[Row]],
     names: Sequence[str],
-    workers: int,
+    settings: Engine,
+    weight_names: Iterable[str],
 ) -> Iterator[tuple[str, list[Row]]]:
     """Yield each part's name and rows as soon as its last chunk is done."""
     chunks = [chunk for name in names for chunk in _chunks(stage, source, name)]
@@ -112,36 +124,66 @@ def _compute(
     yield from ((name, []) for name in names if not left[name])
     done: dict[str, dict[Chunk, list[Row]]] = defaultdict(dict)
     with counter(f"{stage.name}@{source}", total=left.total(), unit=stage.inputs[0]) as progress:
-        task = partial(process_chunk, stage, source, options, refused)
-        for chunk, rows in engine.map_chunks(task, chunks, workers):
-            done[chunk.part][chunk] = _crashed(stage, source, chunk) if rows is None else rows
+        for chunk, rows in engine.map_chunks(work, chunks, settings, weight_names):
+            done[chunk.part][chunk] = _crashed(stage, work, chunk) if rows is None else rows
             progress.update(len(chunk))
             left[chunk.part] -= len(chunk)
             if not left[chunk.part]:
                 yield chunk.part, [row for _, rows in sorted(done.pop(chunk.part).items()) for row in rows]
 
 
-def process_chunk(
-    stage: PartStage, source: str, options: Any, refused: frozenset[str], chunk: Chunk
+def chunk_files(stage: PartStage, source: str, chunk: Chunk) -> list[Path]:
+    """Return the parts that a chunk is read from, relative to the project's folder."""
+    return _inputs(stage, source, chunk.part)
+
+
+def load_items(chunk: Chunk, files: Sequence[Path]) -> list[Item]:
+    """Read a chunk's rows from its parts, without what was rejected before."""
+    first, *others = files
+    table = parts.read_table(first, row_group=chunk.row_group).slice(chunk.start, len(chunk))
+    rows = [row for row in table.to_pylist() if row.get("reason") is None]
+    by_image = [_by_image(path) for path in others]
+    return [(row, [found.get(row["image_id"], []) for found in by_image]) for row in rows]
+
+
+def _by_image(path: Path) -> dict[str, list[Row]]:
+    state = path.stat()
+    return _read_by_image(path.absolute(), state.st_ino, state.st_size, state.st_mtime_ns)
+
+
+@lru_cache(maxsize=8)
+def _read_by_image(path: Path, *state: int) -> dict[str, list[Row]]:
+    """Read a part that all chunks need rows of; once, as long as the file's `state` is the same."""
+    grouped: dict[str, list[Row]] = defaultdict(list)
+    for row in parts.read_rows(path):
+        if row["reason"] is None:
+            grouped[row["image_id"]].append(row)
+    return grouped
+
+
+def process_items(
+    stage: PartStage, options: Any, refused: frozenset[str], items: Iterable[Item]
 ) -> list[Row]:
     """Return the output rows of a chunk; an image on which the code raises becomes a rejection."""
     results: list[Row] = []
-    for row, sides in _read(stage, source, chunk):
+    for row, sides in items:
         if row["image_id"] in refused:
             results.append(rejection(stage.name, row, "taken_down", ""))
             continue
         try:
             results += stage.process(options, row, *sides)
+        except UserError:
+            raise  # what is missing is not the image's fault
         except Exception as error:
             detail = f"{type(error).__name__}: {error}"
             results += [rejection(stage.name, unit, "failed", detail) for unit in _units(row, sides)]
     return results
 
 
-def _crashed(stage: PartStage, source: str, chunk: Chunk) -> list[Row]:
+def _crashed(stage: PartStage, work: Work[Chunk, list[Item], list[Row]], chunk: Chunk) -> list[Row]:
     return [
         rejection(stage.name, unit, "worker_crashed", "the process ended while it worked on this image")
-        for row, sides in _read(stage, source, chunk)
+        for row, sides in load_items(chunk, work.files(chunk))
         for unit in _units(row, sides)
     ]
 
@@ -151,20 +193,10 @@ def _units(row: Row, sides: Sequence[list[Row]]) -> list[Row]:
     return [row] if "face_id" in row or not sides else sides[-1]
 
 
-def _read(stage: PartStage, source: str, chunk: Chunk) -> Iterator[tuple[Row, list[list[Row]]]]:
-    first, *others = _inputs(stage, source, chunk.part)
-    by_image = [_by_image(path) for path in others]
-    for row in parts.read_rows(first, row_group=chunk.row_group)[chunk.start : chunk.stop]:
-        if row.get("reason") is None:
-            yield row, [rows.get(row["image_id"], []) for rows in by_image]
-
-
-def _by_image(path: Path) -> dict[str, list[Row]]:
-    grouped: dict[str, list[Row]] = defaultdict(list)
-    for row in parts.read_rows(path):
-        if row["reason"] is None:
-            grouped[row["image_id"]].append(row)
-    return grouped
+def _key(
+    stage: PartStage, source: str, stage_hash: str, taken_down: Mapping[str, frozenset[str]], name: str
+) -> str:
+    return cache.result_key(stage_hash, _inputs(stage, source, name), taken_down.get(name, ()))
 
 
 def _chunks(stage: PartStage, source: str, name: str) -> list[Chunk]:

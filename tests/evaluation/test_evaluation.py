@@ -11,6 +11,7 @@ from pipeline.datasets.arrays import ROWS, Dataset, DomainArrays
 from pipeline.errors import UserError
 from pipeline.evaluation.measures import Looking, measure
 from pipeline.evaluation.translations import Translation, translations
+from pipeline.faces.detection import Search
 from pipeline.methods import build_method
 
 SIZE = 32
@@ -67,7 +68,7 @@ def test_what_cannot_be_measured_says_why() -> None:
         translation(data, outputs),
         data.domains["photo"],
         data.domains["anime"],
-        Looking("cartoon", "animeface"),
+        Looking(Search("cartoon", ("animeface",)), "dlib-68"),
         0,
     )
     assert set(measured.not_measured) == {
@@ -88,7 +89,7 @@ def test_a_copied_training_image_is_at_distance_0() -> None:
         translation(data, copies),
         data.domains["photo"],
         data.domains["anime"],
-        Looking("cartoon", "animeface"),
+        Looking(Search("cartoon", ("animeface",)), "dlib-68"),
         0,
     )
     assert measured.nearest.indices.tolist() == [0, 1]

@@ -43,11 +43,22 @@ def test_aligned_eyes_lie_near_their_places(cartoons: Measured, people: Measured
         assert np.quantile(measured.errors["eyes from their places / side"], 0.9) < 0.035
 
 
-def test_colors_of_cartoons_are_near_the_truth(cartoons: Measured) -> None:
-    for part, limit in (("skin", 5), ("hair", 5), ("left_eye", 8), ("right_eye", 8)):
-        assert np.median(cartoons.errors[f"{part} ΔE00"]) < limit, part
-
-
-def test_colors_of_people_are_nearer_to_the_truth_than_to_another_persons(people: Measured) -> None:
+@pytest.mark.parametrize("style", ["cartoons", "people"])
+def test_skin_and_hair_are_near_the_truth(style: str, request: pytest.FixtureRequest) -> None:
+    errors = request.getfixturevalue(style).errors
     for part in ("skin", "hair"):
-        assert np.median(people.errors[f"{part} ΔE00"]) < 12, part
+        assert np.median(errors[f"{part} ΔE00"]) <= 5, part
+
+
+@pytest.mark.parametrize("style", ["cartoons", "people"])
+def test_eyes_are_near_the_truth(style: str, request: pytest.FixtureRequest) -> None:
+    errors = request.getfixturevalue(style).errors
+    for part in ("left_eye", "right_eye"):
+        assert np.median(errors[f"{part} ΔE00"]) <= 8, part
+
+
+def test_colors_that_are_trusted_less_are_further_off(people: Measured) -> None:
+    for part, pairs in people.trust.items():
+        errors = [error for _, error in sorted(pairs)]
+        half = len(errors) // 2
+        assert np.median(errors[:half]) > np.median(errors[half:]), part

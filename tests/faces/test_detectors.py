@@ -1,15 +1,15 @@
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pipeline import images
-from pipeline.faces.detection import find_faces
+from pipeline.faces import detectors
+from pipeline.faces.detection import Search, find_faces, search_at
 from pipeline.faces.detectors import load_detector
 from pipeline.faces.detectors.base import Detection
-from pipeline.faces.ibug import eye_centers
-from pipeline.faces.landmarks import is_upright, predict_68, predict_68_cartoon
+from pipeline.faces.landmarks.agreement import is_upright
+from pipeline.faces.landmarks.marking import mark_cartoon
 
 
 def picture(path: Path) -> np.ndarray:
@@ -33,26 +33,17 @@ def test_odd_shapes_have_no_face_and_do_not_crash(name: str, shape: tuple[int, i
     assert load_detector(name)(np.zeros((*shape, 3), np.uint8)) == []
 
 
-def test_eyes_of_photographs_are_found_within_a_tenth_of_their_distance(real_pictures: Path) -> None:
-    truth = json.loads((real_pictures / "truth_68_points.json").read_text())
-    near_frontal = [name for name, face in truth.items() if face["src"] == "300w"]
-    for name in near_frontal:
-        rgb = picture(real_pictures / name)
-        (face, *_) = find_faces(rgb, load_detector("dlib-hog"), 640, 0.5, 8)
-        known = np.array(truth[name]["pts"])
-        found, expected = eye_centers(predict_68(rgb, face.box_xyxy)), eye_centers(known)
-        assert np.linalg.norm(found - expected, axis=1).max() < 0.1 * np.linalg.norm(
-            expected[1] - expected[0]
-        )
-
-
 def test_landmarks_of_a_cartoon_stay_near_the_detectors_eyes(real_pictures: Path) -> None:
     rgb = picture(real_pictures / "anime" / "kano_test.png")
     for face in load_detector("animeface")(rgb):
         eyes = np.array([face.points["left_eye"], face.points["right_eye"]])
         apart = np.linalg.norm(eyes[1] - eyes[0])
-        off = np.linalg.norm(eye_centers(predict_68_cartoon(rgb, face.points)) - eyes, axis=1)
-        assert off.max() < 0.35 * apart
+        marked = mark_cartoon(rgb, face.points, "dlib-68")
+        assert marked.disagreement is not None
+        assert marked.disagreement < 0.35
+        assert np.linalg.norm(marked.eyes - eyes, axis=1).max() < 0.35 * apart
+        assert face.eye_size is not None
+        assert 0.1 < face.eye_size < 0.5
 
 
 def test_boxes_are_in_the_pictures_own_pixels() -> None:
@@ -61,14 +52,17 @@ def test_boxes_are_in_the_pictures_own_pixels() -> None:
         assert max(height, width) == 640
         return [Detection((width / 4, height / 4, width / 2, height / 2), 0.9, {"left_eye": (width / 3, 10)})]
 
-    (face,) = find_faces(np.zeros((600, 1280, 3), np.uint8), middle, 640, 0.5, 8)
+    (face,) = search_at(np.zeros((600, 1280, 3), np.uint8), middle, 640)
     assert face.box_xyxy == (320, 150, 640, 300)
     assert face.points["left_eye"] == pytest.approx((1280 / 3, 20))
 
 
-def test_the_best_faces_come_first_and_weak_ones_not_at_all() -> None:
+def test_the_best_faces_come_first_and_weak_ones_not_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
     def several(rgb: np.ndarray) -> list[Detection]:
         return [Detection((0, 0, 9, 9), score) for score in (0.4, 0.7, 0.9, 0.6)]
 
-    found = find_faces(np.zeros((64, 64, 3), np.uint8), several, 640, 0.5, 2)
-    assert [face.score for face in found] == [0.9, 0.7]
+    monkeypatch.setattr(detectors, "load_detector", lambda name: several)
+    search = Search("real", ("several",), max_faces=2, check=False)
+    found = find_faces(np.zeros((64, 64, 3), np.uint8), search)
+    assert [face.score for face in found.faces] == [0.9, 0.7]
+    assert found.detector == "several"

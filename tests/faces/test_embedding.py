@@ -10,6 +10,7 @@ import pytest
 from benchmarks.demo_faces import DRAWERS
 from pipeline.faces import alignment
 from pipeline.faces.embedding import embed, load_resnet
+from pipeline.faces.warping import warp
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +22,7 @@ def faces() -> np.ndarray:
 
 
 def aligned(pixels: np.ndarray, eyes: np.ndarray) -> np.ndarray:
-    return alignment.warp(pixels, alignment.eye_similarity(eyes, 150, 0.45, 0.3), 150)
+    return warp(pixels, alignment.eye_similarity(eyes, 150, 0.45, 0.3), 150)
 
 
 def test_is_what_dlib_says_of_the_chip(faces: np.ndarray) -> None:

@@ -1,4 +1,5 @@
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -24,14 +25,17 @@ def test_a_profile_is_seen_as_one(real_pictures: Path) -> None:
         assert abs(estimate_pose(np.array(face["pts"])).yaw_deg) > 40
 
 
-def test_turning_the_picture_turns_the_roll(real_pictures: Path) -> None:
+@pytest.mark.parametrize("turn_deg", [20, 90, 180, -135])
+def test_turning_the_picture_turns_the_roll_and_nothing_else(real_pictures: Path, turn_deg: float) -> None:
     points = np.array(
         json.loads((real_pictures / "truth_68_points.json").read_text())["real/lfpw_image_0002.png"]["pts"]
     )
-    angle = np.radians(20)
+    angle = np.radians(turn_deg)
     turn = np.array([(np.cos(angle), -np.sin(angle)), (np.sin(angle), np.cos(angle))])
     before, after = estimate_pose(points), estimate_pose(points @ turn.T)
-    assert after.roll_deg - before.roll_deg == pytest.approx(20, abs=2)
+    assert math.remainder(after.roll_deg - before.roll_deg - turn_deg, 360) == pytest.approx(0, abs=0.1)
+    assert after.yaw_deg == pytest.approx(before.yaw_deg, abs=0.1)
+    assert after.pitch_deg == pytest.approx(before.pitch_deg, abs=0.1)
 
 
 def test_the_roll_of_two_eyes_is_clockwise() -> None:

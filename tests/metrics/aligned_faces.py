@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 
 from benchmarks.demo_faces import COLOR_PARTS, DRAWERS
-from pipeline.faces.alignment import eye_similarity, transform, warp
+from pipeline.faces.alignment import eye_similarity, transform
 from pipeline.faces.ibug import eye_centers
+from pipeline.faces.warping import warp
 from pipeline.sources.demo.truth import Face
 
 SIZE_PX = 64

@@ -5,11 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.metrics import landmark_consistency
+from pipeline.faces.detection import Search
 from pipeline.metrics.landmark_consistency import find_landmarks, landmark_errors, summarize
 from tests.metrics.aligned_faces import Aligned, aligned_faces
 
-DOMAINS = {"cartoon": ("animeface", "cartoon"), "portrait": ("dlib-hog", "real")}
+DOMAINS = {
+    "cartoon": (Search("cartoon", ("animeface",)), "dlib-68"),
+    "portrait": (Search("real", ("blazeface",)), "dlib-68"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -35,12 +38,12 @@ def test_faces_of_64_px_are_found_where_they_were_drawn(
 
 
 def test_landmarks_asked_elsewhere_are_as_far_off_as_they_were_moved(people: Aligned) -> None:
-    crops, detector, faces = people.crops[:4], *DOMAINS["portrait"]
-    found = np.array([find_landmarks(crop, detector, faces) for crop in crops])
-    assert landmark_errors(crops, found, detector, faces) == pytest.approx([0] * 4, abs=1e-12)
+    crops, search, model = people.crops[:4], *DOMAINS["portrait"]
+    found = np.array([find_landmarks(crop, search, model) for crop in crops])
+    assert landmark_errors(crops, found, search, model) == pytest.approx([0] * 4, abs=1e-12)
     eyes = np.linalg.norm(found[:, 42:48].mean(axis=1) - found[:, 36:42].mean(axis=1), axis=1)
     moved = found + np.array([3.0, 4.0])
-    assert landmark_errors(crops, moved, detector, faces) == pytest.approx(5 / eyes)
+    assert landmark_errors(crops, moved, search, model) == pytest.approx(5 / eyes)
 
 
 def test_a_larger_crop_has_the_same_landmarks_at_its_own_size(people: Aligned) -> None:
@@ -63,14 +66,6 @@ def test_the_median_is_of_the_found_and_missing_if_there_are_none() -> None:
     assert summarize([0.1, None, 0.3, 0.8]) == {"found": 3, "of": 4, "median_error": 0.3}
     assert summarize([None]) == {"found": 0, "of": 1, "median_error": None}
     assert summarize([]) == {"found": 0, "of": 0, "median_error": None}
-
-
-def test_without_the_reduction_the_cartoon_detector_finds_little(
-    cartoons: Aligned, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(landmark_consistency, "_SEARCHED_PX", 256)
-    found = [find_landmarks(crop, *DOMAINS["cartoon"]) for crop in cartoons.crops[:10]]
-    assert sum(points is not None for points in found) < 5
 
 
 @pytest.mark.parametrize(

@@ -2,75 +2,31 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import shutil
-import signal
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from benchmarks.real_pictures import REPOSITORY
 from pipeline import parts
-from pipeline.stages import partwise
-from pipeline.stages.partwise import Row
-
-SOURCE = "demo-portraits"
-
-
-@dataclass(frozen=True)
-class Options:
-    words: str
-
-
-def measure(options: Options, image: Row) -> list[Row]:
-    """Stand in for detection: a face of as many pixels as the image has bytes."""
-    if image["bytes"] == b"crash":
-        os.kill(os.getpid(), signal.SIGKILL)
-    if image["bytes"] == b"raise":
-        raise RuntimeError("what is this?")
-    if image["bytes"] == b"empty":
-        return [partwise.rejection("detect", image, "no_face", options.words)]
-    size = len(image["bytes"])
-    return [
-        {"image_id": image["image_id"], "face_id": f"{image['image_id']}-0", "box_xyxy": [0, 0, size, size]}
-    ]
-
-
-STAGE = partwise.PartStage("detect", ("raw",), "detections", parts.DETECTIONS, measure)
+from pipeline.errors import UserError
+from pipeline.params import LocalEngine
+from tests.toy_stage import (
+    LANDMARKS,
+    SOURCE,
+    Options,
+    computed,
+    forget,
+    image_id,
+    rows_of,
+    run,
+    set_up,
+    write_raw,
+)
 
 
 @pytest.fixture(autouse=True)
 def project(in_folder: Path) -> Path:
-    for name in ("dvc.yaml", "params.yaml"):
-        shutil.copy(REPOSITORY / name, in_folder)
-    shutil.copytree(
-        REPOSITORY / "pipeline", in_folder / "pipeline", ignore=shutil.ignore_patterns("__pycache__")
-    )
+    set_up(in_folder)
     return in_folder
-
-
-def write_raw(number: int, contents: list[bytes]) -> None:
-    rows = [
-        {"image_id": hashlib.sha256(data).hexdigest(), "bytes": data, "source": SOURCE} for data in contents
-    ]
-    parts.write_rows(parts.folder("raw", SOURCE) / parts.part_name(number), rows, parts.RAW)
-
-
-def run(words: str = "nothing here", taken_down: dict[str, frozenset[str]] | None = None) -> dict[str, bytes]:
-    partwise.run(STAGE, SOURCE, Options(words), (), workers=2, taken_down=taken_down)
-    return {path.name: path.read_bytes() for path in parts.list_parts(parts.folder("detections", SOURCE))}
-
-
-def rows_of(number: int) -> list[Row]:
-    return parts.read_rows(parts.folder("detections", SOURCE) / parts.part_name(number))
-
-
-def computed() -> int:
-    """Return how many parts the last run computed."""
-    return json.loads(partwise.LOG.read_text().splitlines()[-1])["computed"]
 
 
 def test_every_image_comes_out_in_order_or_is_rejected_with_a_reason() -> None:
@@ -79,7 +35,7 @@ def test_every_image_comes_out_in_order_or_is_rejected_with_a_reason() -> None:
     write_raw(0, images)
     run()
     rows = rows_of(0)
-    assert [row["image_id"] for row in rows] == [hashlib.sha256(data).hexdigest() for data in images]
+    assert [row["image_id"] for row in rows] == [image_id(data) for data in images]
     rejected = {images[place]: row for place, row in enumerate(rows) if row["reason"]}
     assert {data: row["reason"] for data, row in rejected.items()} == {
         b"crash": "worker_crashed",
@@ -102,10 +58,45 @@ def test_a_new_part_is_all_that_is_computed() -> None:
 def test_without_the_cache_the_bytes_are_the_same() -> None:
     write_raw(0, [f"image {number}".encode() for number in range(50)])
     warm = run()
-    shutil.rmtree(".cache")
-    shutil.rmtree(parts.folder("detections", SOURCE))
+    forget()
     assert run() == warm
     assert computed() == 1
+
+
+def test_the_number_of_processes_changes_neither_the_bytes_nor_what_is_known() -> None:
+    write_raw(0, [f"image {number}".encode() for number in range(50)] + [b"raise", b"empty"])
+    write_raw(1, [b"crash", *[f"picture {number}".encode() for number in range(7)]])
+    with_two = run()
+    assert run(engine=LocalEngine(workers=1)) == with_two
+    assert computed() == 0
+    forget()
+    assert run(engine=LocalEngine(workers=1)) == with_two
+    assert computed() == 2
+
+
+def test_faces_meet_their_image_wherever_their_row_lies() -> None:
+    """Faces outnumber images or are fewer, so their rows do not lie in the same row groups."""
+    contents = [bytes([number]) * 3 for number in range(100)] + [b"empty", b"raise"]
+    write_raw(0, contents)
+    run()
+    run(stage=LANDMARKS)
+    rows = parts.read_rows(parts.folder("landmarks", SOURCE) / parts.part_name(0))
+    assert [(row["image_id"], row["yaw_deg"]) for row in rows] == [
+        (image_id(data), data[0]) for data in contents[:100]
+    ]
+
+
+def test_what_the_user_must_put_right_ends_the_stage() -> None:
+    write_raw(0, [b"one", b"no weights"])
+    with pytest.raises(UserError, match="weights are missing"):
+        run()
+
+
+def test_an_image_that_crashed_once_by_chance_is_not_lost(in_folder: Path) -> None:
+    write_raw(0, [b"one", b"crash once", b"two"])
+    run(Options(marker=str(in_folder / "marker")))
+    assert (in_folder / "marker").exists()
+    assert [row["reason"] for row in rows_of(0)] == [None, None, None]
 
 
 def test_a_change_of_the_listed_code_is_computed_anew(project: Path) -> None:
@@ -128,7 +119,7 @@ def test_a_change_of_other_code_is_not(project: Path) -> None:
 def test_a_change_of_the_options_is_computed_anew() -> None:
     write_raw(0, [b"one"])
     run()
-    run("something else")
+    run(Options("something else"))
     assert computed() == 1
 
 
@@ -145,7 +136,7 @@ def test_what_is_taken_down_is_rejected_unseen_and_its_part_alone_is_computed() 
     write_raw(0, [b"one", b"two"])
     write_raw(1, [b"three"])
     run()
-    one = hashlib.sha256(b"one").hexdigest()
+    one = image_id(b"one")
     run(taken_down={parts.part_name(0): frozenset({one})})
     assert computed() == 1
     assert [row["reason"] for row in rows_of(0)] == ["taken_down", None]

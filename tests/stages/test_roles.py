@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline import images
+from pipeline.faces.detection import Search
 from pipeline.params import ByRole, SourceEntry
 from pipeline.stages import align, detect, landmarks
 
@@ -18,15 +19,15 @@ def image(role: str | None) -> dict:
 
 
 def detected(role: str | None) -> list[dict]:
-    detectors = ByRole({"ultrasound": "none", "baby": "dlib-hog"})
-    return detect.detect(detect.Options(detectors, 640, 0.5, 8), image(role))
+    searches = ByRole({"ultrasound": None, "baby": Search("real", ("blazeface", "dlib-hog"))})
+    return detect.detect(detect.Options(searches), image(role))
 
 
 def test_each_role_is_searched_as_its_domain_says() -> None:
     (whole,) = detected("ultrasound")
     assert whole["box_xyxy"] == [0, 0, 80, 64]
     (nothing,) = detected("baby")
-    assert (nothing["reason"], nothing["detail"]) == ("no_face", "dlib-hog found nothing")
+    assert (nothing["reason"], nothing["detail"]) == ("no_face", "blazeface, then dlib-hog found nothing")
 
 
 @pytest.mark.parametrize("role", ["mother", None])
@@ -37,9 +38,11 @@ def test_an_image_of_another_role_is_rejected(role: str | None) -> None:
 
 def test_a_whole_picture_of_one_role_is_aligned_whole() -> None:
     kinds = ByRole(BY_ROLE)
+    markings = kinds.map(lambda kind: landmarks.Marking(kind, "none", 0.3, 45))
     face = detected("ultrasound")
-    marked = landmarks.landmarks(landmarks.Options(kinds, ByRole("none"), 0.3), image("ultrasound"), face)
-    (crop,) = align.align(align.Options(kinds, 64, 0.45, 0.3, "png"), image("ultrasound"), marked)
+    marked = landmarks.landmarks(landmarks.Options(markings), image("ultrasound"), face)
+    cuts = kinds.map(lambda kind: align.Cut(kind, "eyes", "none", 64, 0.45, 0.3, "png"))
+    (crop,) = align.align(align.Options(cuts), image("ultrasound"), marked)
     assert (crop["faces"], crop["size_px"]) == ("whole", 64)
 
 

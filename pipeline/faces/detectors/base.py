@@ -17,12 +17,14 @@ class Detection:
 
     `score` lies in 0..1, and 0.5 is the detector's own threshold. `points` may hold `left_eye`, `right_eye`,
     `nose`, `mouth` and `chin`; `colors` may hold `skin`, `hair`, `left_eye` and `right_eye` as sRGB 0..255.
+    `eye_size` is the height of the eyes over the height of the box, where the detector knows it.
     """
 
     box_xyxy: tuple[float, float, float, float]
     score: float
     points: Mapping[str, Point] = field(default_factory=dict)
     colors: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)
+    eye_size: float | None = None
 
     def scaled(self, factor: float) -> Detection:
         """Return the face in an image that is `factor` times as large."""
