@@ -42,8 +42,10 @@ def main() -> None:
         measured = measure(style, count)
         print(f"{style}: " + ", ".join(f"{what} {number}" for what, number in measured.counts.items()))
         for name, values in measured.errors.items():
-            median, most = np.quantile(values, (0.5, 0.9))
-            print(f"  {name}: median {median:.3g}, 90% {most:.3g}, worst {max(values):.3g}")
+            median, most, nearly_all = np.quantile(values, (0.5, 0.9, 0.95))
+            print(
+                f"  {name}: median {median:.3g}, 90% {most:.3g}, 95% {nearly_all:.3g}, worst {max(values):.3g}"
+            )
         for part, pairs in measured.trust.items():
             quarters = np.array_split([error for _, error in sorted(pairs)], 4)
             medians = ", ".join(f"{np.median(quarter):.3g}" for quarter in quarters)
@@ -106,7 +108,9 @@ def compare(
     matrix = alignment.eye_similarity(eyes, settings.size_px, settings.eye_y, settings.eye_distance)
     goal = np.array([(0.5 + side * settings.eye_distance / 2, settings.eye_y) for side in (-1, 1)])
     placed = alignment.transform(truth, matrix) / settings.size_px
-    errors["eyes from their places / side"].append(float(np.linalg.norm(placed - goal, axis=1).max()))
+    off = float(np.linalg.norm(placed - goal, axis=1).max())
+    errors["eyes from their places / side"].append(off)
+    errors[f"the same, {'findable' if face.findable else 'hidden'} faces"].append(off)
     errors["yaw error, degrees"].append(abs(row["yaw_deg"] - face.yaw_deg))
     crop = warp(picture.pixels, matrix, settings.size_px)
     colors = estimate_colors(

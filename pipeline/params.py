@@ -316,14 +316,21 @@ class Detect(Section):
     check: bool
 
 
+class Disagreement(Section):
+    """How far eyes and mouth may lie from where else they are known to be, in distances between the eyes."""
+
+    real: Annotated[float, Field(gt=0)]
+    cartoon: Annotated[float, Field(gt=0)]
+
+
 class Landmarks(Section):
     """When 68 points are believed.
 
-    `max_disagreement`: how far eyes and mouth may lie from where else they are known to be, in distances between
-    the eyes; `max_abs_yaw_deg`: heads that are turned further show too little of one side.
+    `max_disagreement`: of real faces with the face mesh and between boxes, of cartoons with their detector;
+    `max_abs_yaw_deg`: heads that are turned further show too little of one side.
     """
 
-    max_disagreement: Annotated[float, Field(gt=0)]
+    max_disagreement: Disagreement
     max_abs_yaw_deg: Annotated[float, Field(gt=0, le=90)]
 
 

@@ -36,7 +36,10 @@ def test_no_sources_and_no_experiments_are_valid(tmp_path: Path) -> None:
         ({"detekt": {}}, ["detekt", "unknown"]),
         ({"engine": {"kind": "ray", "workers": 2}}, ["engine.kind", "'ray'", "'local'"]),
         ({"engine": {"kind": "local", "workers": 0}}, ["engine.workers", "got 0"]),
-        ({"landmarks": {"max_disagreement": -1}}, ["landmarks.max_disagreement", "greater than 0", "-1"]),
+        (
+            {"landmarks": {"max_disagreement": {"real": -1}}},
+            ["max_disagreement.real", "greater than 0", "-1"],
+        ),
         ({"landmarks": {}}, ["landmarks.max_disagreement", "missing"]),
         ({"crawl": {"part_size": 513, "contact": ""}}, ["crawl.part_size", "512", "513"]),
         ({"sources": {"x": {"kind": "demo", "domain": "moon"}}}, ["sources.x.domain", "'moon'", "photo"]),

@@ -57,7 +57,9 @@ def run(source: str) -> None:
 
 def marking_of(domain: Domain, settings: Landmarks) -> Marking:
     """Return how a domain's faces are marked."""
-    return Marking(domain.faces, domain.landmarks, **settings.model_dump())
+    limits = settings.max_disagreement
+    believed = limits.cartoon if domain.faces == "cartoon" else limits.real
+    return Marking(domain.faces, domain.landmarks, believed, settings.max_abs_yaw_deg)
 
 
 def landmarks_of(marking: Marking, rgb: np.ndarray, face: Row) -> Row:

@@ -19,7 +19,7 @@ def cartoons() -> Measured:
 
 @pytest.fixture(scope="module")
 def people() -> Measured:
-    return measure("portrait", 40)
+    return measure("portrait", 100)
 
 
 @pytest.mark.parametrize("style", ["cartoons", "people"])
