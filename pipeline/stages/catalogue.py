@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from pipeline import parts
 from pipeline.datasets import catalogue
+from pipeline.datasets.landmark_rejections import rejections_by_eye_size, rejections_by_tag
 from pipeline.params import load_params
 from pipeline.progress import follow
 
@@ -54,4 +55,9 @@ def _funnel(
     mine = faces.filter(pc.equal(faces["source"], source))
     counts = catalogue.funnel(len(rows), len(pc.unique(mine["image_id"])), mine, rejections)
     groups = catalogue.funnel_by_group([row["group"] for row in rows], mine)
-    return counts | ({"groups": groups} if groups else {})
+    details = {
+        "groups": groups,
+        "landmarks_rejected_by_eye_size": rejections_by_eye_size(mine),
+        "landmarks_rejected_by_tag": rejections_by_tag(mine),
+    }
+    return counts | {name: found for name, found in details.items() if found}

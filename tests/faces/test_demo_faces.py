@@ -40,7 +40,8 @@ def test_the_cartoon_detector_leaves_portraits_alone() -> None:
 
 def test_aligned_eyes_lie_near_their_places(cartoons: Measured, people: Measured) -> None:
     for measured in (cartoons, people):
-        assert np.quantile(measured.errors["eyes from their places / side"], 0.9) < 0.035
+        assert np.quantile(measured.errors["eyes from their places / side"], 0.95) <= 0.03
+        assert max(measured.errors["the same, findable faces"]) <= 0.045
 
 
 @pytest.mark.parametrize("style", ["cartoons", "people"])
