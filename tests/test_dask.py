@@ -5,11 +5,12 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import pytest
 import yaml
 
 from benchmarks.real_pictures import REPOSITORY
+from benchmarks.workspace import Workspace
 from pipeline import parts
 from pipeline.engine import cluster as dask
 from pipeline.engine import versions
@@ -210,6 +212,7 @@ def test_without_the_package_it_says_how_to_install_it(monkeypatch) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.long
 def test_a_scheduler_that_goes_away_is_an_error_and_finished_parts_are_kept(
     project: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch
 ) -> None:
@@ -233,3 +236,43 @@ def test_a_scheduler_that_goes_away_is_an_error_and_finished_parts_are_kept(
         stop(own)
     run()
     assert computed() == 1
+
+
+@pytest.mark.long
+def test_one_process_two_processes_and_a_cluster_give_the_same_bytes_of_real_faces(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    """Of people and of cartoons, through all four stages, by the project's folder and by storage."""
+    demo = {"kind": "demo", "count": 10, "seed": 0}
+    sources = {
+        "people": demo | {"style": "portrait", "domain": "photo"},
+        "cartoons": demo | {"style": "cartoon", "domain": "anime"},
+    }
+    workspace = Workspace(tmp_path / "workspace", sources)
+    for source in sources:
+        workspace.run("pipeline", "crawl", source)
+    dask_engine = {"kind": "dask", "address": cluster.address}
+    engines = (
+        {"kind": "local", "workers": 1},
+        {"kind": "local", "workers": 2},
+        dask_engine | {"share": str(workspace.folder)},
+        dask_engine | {"share": (tmp_path / "bucket").as_uri()},
+    )
+    made = [whole_way(workspace, engine, sources) for engine in engines]
+    assert len(made[0]) == 8
+    assert made[1:] == made[:1] * 3
+
+
+def whole_way(workspace: Workspace, engine: dict, sources: Iterable[str]) -> dict[str, bytes]:
+    """Run the four stages from nothing on an engine; return the parts that they write."""
+    workspace.set(engine=engine)
+    shutil.rmtree(workspace.folder / ".cache", ignore_errors=True)
+    tables = {"detect": "detections", "landmarks": "landmarks", "align": "aligned", "colors": "colors"}
+    made = {}
+    for stage, table in tables.items():
+        for source in sources:
+            shutil.rmtree(workspace.folder / "data" / table / source, ignore_errors=True)
+            workspace.run("pipeline", stage, source)
+            for part in parts.list_parts(workspace.folder / "data" / table / source):
+                made[f"{table}/{source}/{part.name}"] = part.read_bytes()
+    return made
