@@ -1,3 +1,5 @@
+"""Luminance is spread, colours stay."""
+
 import cv2
 import numpy as np
 import pytest

@@ -1,3 +1,5 @@
+"""A detector of the user's, from an ONNX file that the test builds."""
+
 from pathlib import Path
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Sharpness, exposure and the hint of occlusion of simple faces drawn here."""
+
 import cv2
 import numpy as np
 import pytest

@@ -1,3 +1,5 @@
+"""Windows over long pictures: every panel and every face lies whole in one of them."""
+
 import itertools
 
 import numpy as np

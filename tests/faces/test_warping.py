@@ -1,3 +1,5 @@
+"""Crops lie where the matrix says, do not alias, and end softly."""
+
 import math
 
 import numpy as np
