@@ -15,12 +15,13 @@ from pathlib import Path
 
 from pipeline import parts
 from pipeline.errors import UserError
-from pipeline.params import ONNX as OWN
 
 _INSTALL = ".uv/bin/uv pip install --python .venv --constraint constraints.txt --editable '.[{}]'"
 INSTALL_SCREEN = _INSTALL.format("screen")
 _FACE_ALIGNMENT = (("face-alignment", _INSTALL.format("fan")),)
 FETCH = "python -m pipeline weights fetch"
+# Before the path of a model that the user has.
+OWN = "onnx:"
 _DIGITS = 64
 
 
