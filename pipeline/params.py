@@ -26,6 +26,7 @@ from pydantic import (
 from pydantic.networks import IPvAnyNetwork
 
 from pipeline.errors import UserError
+from pipeline.experiments import AnyExperiment
 from pipeline.names import unknown_name
 from pipeline.project import PARAMS_FILE, load_yaml
 
@@ -350,16 +351,25 @@ class Align(Section):
 
 
 class Duplicates(Section):
-    """Aligned faces whose perceptual hashes differ in at most `max_distance` of 64 bits are one cluster."""
+    """Aligned faces whose perceptual hashes differ in at most `max_distance` of 64 bits are one cluster.
+
+    With 4, most copies that were compressed again or scaled are found and, of photographs, no two people; with 6 so
+    many people look alike by chance that of 100,000 faces a third would be left out (`benchmarks/duplicates.py`).
+    """
 
     max_distance: Annotated[int, Field(ge=0, le=16)]
 
 
 class Split(Section):
-    """The shares of validation and test; the rest is for training."""
+    """The shares of validation and test; the rest is for training.
+
+    `by`: what keeps images together in one split. The first that is known of an image counts, its own id where none
+    is. Leave `page_url` out where the pages are long lists that grow.
+    """
 
     val: Fraction
     test: Fraction
+    by: tuple[Literal["subject", "pair_id", "page_url"], ...]
 
     @model_validator(mode="after")
     def _leaves_train(self) -> Split:
@@ -375,71 +385,7 @@ class Catalogue(Section):
     split: Split
 
 
-class Discriminator(Section):
-    """The PatchGAN: channels of its first layer, layers that halve."""
-
-    width: Positive = 64
-    layers: Annotated[int, Field(ge=1, le=5)] = 3
-
-
-class ResnetGenerator(Section):
-    """The ResNet generator: channels of its first layer, residual blocks, how it grows again."""
-
-    width: Positive = 64
-    blocks: Positive = 9
-    upsample: Literal["transposed", "resize"] = "transposed"
-
-
-class NormedDiscriminator(Discriminator):
-    """The PatchGAN of pix2pix: its normalisation too."""
-
-    norm: Literal["batch", "instance"] = "batch"
-
-
-class UNetGenerator(Section):
-    """The U-Net generator: channels of its first layer, its normalisation."""
-
-    width: Positive = 64
-    norm: Literal["batch", "instance"] = "batch"
-
-
-class Training(Section):
-    """What every experiment says: from which domain to which, at what size, for how long.
-
-    Options that are left out have the paper's values; the dataset's experiment.json holds all of them.
-    """
-
-    domains: tuple[Name, Name]
-    size_px: Literal[32, 64, 128, 256, 512]
-    steps: Positive
-    batch_size: Positive = 1
-    seed: Annotated[int, Field(ge=0)] = 0
-    learning_rate: Annotated[float, Field(gt=0)] = 2e-4
-
-
-class CycleGan(Training):
-    """Unpaired translation both ways."""
-
-    method: Literal["cyclegan"]
-    generator: ResnetGenerator = ResnetGenerator()
-    discriminator: Discriminator = Discriminator()
-    lambda_cycle: Annotated[float, Field(ge=0)] = 10
-    lambda_identity: Annotated[float, Field(ge=0)] = 0.5
-    pool_size: Annotated[int, Field(ge=0)] = 50
-
-
-class Pix2Pix(Training):
-    """From the landmarks of a face of either domain to a face of the second, learnt on the second."""
-
-    method: Literal["pix2pix"]
-    landmarks: Literal["points", "lines"] = "points"
-    generator: UNetGenerator = UNetGenerator()
-    discriminator: NormedDiscriminator = NormedDiscriminator()
-    lambda_l1: Annotated[float, Field(ge=0)] = 100
-    test_dropout: bool = False
-
-
-Experiment = Annotated[CycleGan | Pix2Pix, Field(discriminator="method")]
+Experiment = Annotated[AnyExperiment, Field(discriminator="method")]
 
 
 class Params(Section):
@@ -474,6 +420,10 @@ class Params(Section):
                         f"{', '.join(self.domains) or 'none'}"
                     )
         for name, experiment in self.experiments.items():
+            if experiment.init_from is not None and experiment.init_from not in {*self.experiments} - {name}:
+                raise ValueError(
+                    f"experiments.{name}.init_from: {experiment.init_from!r} is not one of the other experiments"
+                )
             for domain in experiment.domains:
                 if domain not in self.domains:
                     known = ", ".join(self.domains) or "none"
@@ -482,7 +432,7 @@ class Params(Section):
                     )
         return self
 
-    def experiment(self, name: str) -> CycleGan | Pix2Pix:
+    def experiment(self, name: str) -> AnyExperiment:
         """Return the experiment `name`; raise `UserError` where there is none."""
         if name not in self.experiments:
             raise unknown_name(f"{PARAMS_FILE}: experiments", name, "experiments", self.experiments)
@@ -519,7 +469,7 @@ def explain_validation(error: ValidationError, path: Path, prefix: str = "") -> 
 
 def _allowed(problem: Any) -> str:
     message = problem["msg"].removeprefix("Value error, ")
-    if problem["type"] == "extra_forbidden":
+    if problem["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         return "this key is unknown here; remove it or correct its name"
     if problem["type"] == "missing":
         return "this key is missing"
