@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 
+from pipeline.networks.attention import LandmarkAttention, SelfAttention
+from pipeline.networks.film import Film
 from pipeline.networks.norms import NormKind, needs_bias, norm_layer
-
-Upsample = Literal["transposed", "resize"]
+from pipeline.networks.residual import ResidualBlock, Upsample, growing, shrinking
 
 
 class ResnetGenerator(nn.Module):
-    """Bx`in_channels`xHxW to Bx`out_channels`xHxW in [-1, 1]; H and W are multiples of 4.
+    """Bx`in_channels`xHxW to Bx`out_channels`xHxW in [-1, 1]; H and W are multiples of 4 and at least 8.
 
     Johnson et al. 2016 as in Zhu et al. 2017 (CycleGAN): c7s1-64, d128, d256, residual blocks of 256, u128,
-    u64, c7s1-3 with instance norm. `upsample="resize"` enlarges by nearest neighbours and convolves, which
-    leaves no checkerboard (Odena et al. 2016).
+    u64, c7s1-3 with instance norm. `attention` puts SAGAN's self-attention after the last residual block;
+    `landmark_attention` strengthens what the residual blocks get around landmarks. Both change nothing at first.
     """
 
     def __init__(
@@ -27,61 +26,41 @@ class ResnetGenerator(nn.Module):
         width: int = 64,
         blocks: int = 9,
         upsample: Upsample = "transposed",
+        *,
+        attention: bool = False,
+        landmark_attention: bool = False,
     ) -> None:
         super().__init__()
-        self.layers = nn.Sequential(
-            nn.ReflectionPad2d(3),
-            *_normalised(nn.Conv2d(in_channels, width, 7), width),
-            *_normalised(nn.Conv2d(width, 2 * width, 3, stride=2, padding=1), 2 * width),
-            *_normalised(nn.Conv2d(2 * width, 4 * width, 3, stride=2, padding=1), 4 * width),
-            *[ResidualBlock(4 * width) for _ in range(blocks)],
-            *_enlarging(4 * width, 2 * width, upsample),
-            *_enlarging(2 * width, width, upsample),
-            nn.ReflectionPad2d(3),
-            nn.Conv2d(width, out_channels, 7),
-            nn.Tanh(),
-        )
+        self.shrinking = nn.Sequential(*shrinking(in_channels, width))
+        self.blocks = nn.Sequential(*[ResidualBlock(4 * width) for _ in range(blocks)])
+        self.growing = nn.Sequential(*growing(width, out_channels, upsample))
+        # Last, so that all other weights start as they do without.
+        self.attention = SelfAttention(4 * width) if attention else None
+        self.landmark_attention = LandmarkAttention() if landmark_attention else None
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Return the translated images."""
-        return self.layers(images)
+    def forward(self, images: Tensor, guide: Tensor | None = None) -> Tensor:
+        """Return the translated images.
 
-
-class ResidualBlock(nn.Module):
-    """BxCxHxW plus two 3x3 convolutions of it (He et al. 2016), padded by reflection."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(
-            nn.ReflectionPad2d(1),
-            *_normalised(nn.Conv2d(channels, channels, 3), channels),
-            nn.ReflectionPad2d(1),
-            nn.Conv2d(channels, channels, 3),
-            nn.InstanceNorm2d(channels),
-        )
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Return features of the same shape."""
-        return features + self.layers(features)
-
-
-def _normalised(convolution: nn.Module, channels: int) -> list[nn.Module]:
-    return [convolution, nn.InstanceNorm2d(channels), nn.ReLU(inplace=True)]
-
-
-def _enlarging(in_channels: int, out_channels: int, upsample: Upsample) -> list[nn.Module]:
-    if upsample == "resize":
-        enlarge: list[nn.Module] = [nn.Upsample(scale_factor=2, mode="nearest"), nn.ReflectionPad2d(1)]
-        return enlarge + _normalised(nn.Conv2d(in_channels, out_channels, 3), out_channels)
-    transposed = nn.ConvTranspose2d(in_channels, out_channels, 3, stride=2, padding=1, output_padding=1)
-    return _normalised(transposed, out_channels)
+        `guide` is given with `landmark_attention` and only then: Bx1xHxW, 0 in the background and 1 on landmarks.
+        """
+        if (guide is None) != (self.landmark_attention is None):
+            raise ValueError("a guide is needed with landmark_attention, and only with it")
+        features = self.shrinking(images)
+        if self.landmark_attention is not None:
+            features = self.landmark_attention(features, guide)
+        features = self.blocks(features)
+        if self.attention is not None:
+            features = self.attention(features)
+        return self.growing(features)
 
 
 class UNetGenerator(nn.Module):
-    """Bx`in_channels`xSxS to Bx`out_channels`xSxS in [-1, 1]; S is `size_px`, a power of two.
+    """Bx`in_channels`xHxW to Bx`out_channels`xHxW in [-1, 1]; H and W are multiples of `size_px`, a power of two.
 
-    Isola et al. 2017 (pix2pix): log2(S) halvings to 1x1 and back, each level handed across. The inner levels
-    of 8x`width` channels drop half of their features, which is the method's only noise.
+    Isola et al. 2017 (pix2pix): log2(`size_px`) halvings, to 1x1 where H = W = `size_px`, and back, each level handed
+    across. The inner levels of 8x`width` channels drop half of their features, which is the method's only noise.
+    `film` values, if any, scale and shift what each level on the way back gives, all but the image; they change
+    nothing at first.
     """
 
     def __init__(
@@ -92,6 +71,7 @@ class UNetGenerator(nn.Module):
         *,
         size_px: int,
         norm: NormKind = "batch",
+        film: int = 0,
     ) -> None:
         super().__init__()
         levels = size_px.bit_length() - 1
@@ -100,17 +80,25 @@ class UNetGenerator(nn.Module):
         channels = [width * min(2**level, 8) for level in range(levels)]
         self.downs = nn.ModuleList(_downs(in_channels, channels, norm))
         self.ups = nn.ModuleList(_ups(out_channels, channels, norm))
+        given = channels[-2::-1] if film else []
+        self.films = nn.ModuleList(Film(film, level_channels) for level_channels in given)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Return the translated images."""
+    def forward(self, images: Tensor, values: Tensor | None = None) -> Tensor:
+        """Return the translated images; `values`, Bx`film`, are given with `film` and only then."""
+        if (values is None) != (len(self.films) == 0):
+            raise ValueError("values are needed with film, and only with it")
         skipped: list[Tensor] = []
         features = images
         for down in self.downs:
             features = down(features)
             skipped.append(features)
-        features = self.ups[0](skipped.pop())
-        for up in self.ups[1:]:
-            features = up(torch.cat([skipped.pop(), features], dim=1))
+        features = skipped.pop()
+        for level, up in enumerate(self.ups):
+            if level > 0:
+                features = torch.cat([skipped.pop(), features], dim=1)
+            features = up(features)
+            if level < len(self.films):
+                features = self.films[level](features, values)
         return features
 
 

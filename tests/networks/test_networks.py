@@ -1,32 +1,11 @@
-from collections.abc import Callable
-
 import pytest
 import torch
 from torch import nn
 
-from pipeline.networks.discriminators import PatchDiscriminator
+from pipeline.networks.discriminators import PatchDiscriminator, PixelDiscriminator
 from pipeline.networks.generators import ResnetGenerator, UNetGenerator
 from pipeline.networks.initialise import initialise
-
-
-@pytest.mark.parametrize(
-    ("make", "parameters"),
-    [
-        (lambda: ResnetGenerator(), 11_378_179),
-        (lambda: ResnetGenerator(in_channels=4, out_channels=4), 11_384_452),
-        (lambda: ResnetGenerator(blocks=6), 7_837_699),
-        (lambda: UNetGenerator(size_px=256), 54_413_955),
-        (lambda: UNetGenerator(size_px=256, norm="instance"), 54_409_603),
-        (lambda: UNetGenerator(size_px=128), 41_828_995),
-        (lambda: PatchDiscriminator(), 2_764_737),
-        (lambda: PatchDiscriminator(in_channels=4), 2_765_761),
-        (lambda: PatchDiscriminator(in_channels=6, norm="batch"), 2_768_705),
-    ],
-)
-def test_networks_are_those_of_the_papers_at_width_64(make: Callable[[], nn.Module], parameters: int) -> None:
-    with torch.device("meta"):
-        network = make()
-    assert sum(weights.numel() for weights in network.parameters()) == parameters
+from pipeline.networks.padding import padded
 
 
 @pytest.mark.parametrize("upsample", ["transposed", "resize"])
@@ -53,14 +32,84 @@ def test_patches_of_70_pixels() -> None:
         assert network(torch.zeros(1, 3, 256, 256)).shape == (1, 1, 30, 30)
 
 
-def test_weights_start_small_and_only_depend_on_the_seed() -> None:
-    networks = [UNetGenerator(width=8, size_px=32) for _ in range(2)]
-    for network in networks:
-        initialise(network, torch.Generator().manual_seed(3))
-    first, second = (torch.nn.utils.parameters_to_vector(network.parameters()) for network in networks)
-    assert torch.equal(first, second)
-    weights = networks[0].downs[0].weight
-    assert abs(weights.std().item() - 0.02) < 0.004
-    assert all(
-        not module.bias.any() for module in networks[0].modules() if isinstance(module, nn.BatchNorm2d)
+@pytest.mark.parametrize("layers", [2, 3, 5])
+def test_attention_leaves_the_discriminator_as_it_is_at_first(layers: int) -> None:
+    images = torch.rand(2, 3, 128, 128)
+    plain, attentive = (_started(PatchDiscriminator(3, 2, layers, attention=on)) for on in (False, True))
+    assert torch.equal(plain(images), attentive(images))
+    attentive.attention.gamma.data.fill_(1)
+    assert not torch.equal(plain(images), attentive(images))
+
+
+def test_attention_needs_a_third_block() -> None:
+    with pytest.raises(ValueError, match="give 2 or more"):
+        PatchDiscriminator(layers=1, attention=True)
+
+
+def test_a_pixel_is_judged_by_itself() -> None:
+    network = PixelDiscriminator(width=4, norm="batch").eval()
+    images = torch.rand(1, 3, 5, 7, requires_grad=True)
+    logits = network(images)
+    assert logits.shape == (1, 1, 5, 7)
+    network.layers[:3](images)[0, :, 2, 3].sum().backward()
+    assert images.grad[0, 0].nonzero().tolist() == [[2, 3]]
+
+
+def test_attention_leaves_the_generator_as_it_is_at_first() -> None:
+    images = torch.rand(2, 3, 16, 16)
+    plain, attentive = (_started(ResnetGenerator(width=4, blocks=2, attention=on)) for on in (False, True))
+    assert torch.equal(plain(images), attentive(images))
+    attentive.attention.gamma.data.fill_(1)
+    assert not torch.equal(plain(images), attentive(images))
+
+
+def test_landmarks_leave_the_generator_as_it_is_at_first_and_guide_it_after_a_step() -> None:
+    images, guide = torch.rand(2, 3, 16, 16), (torch.rand(2, 1, 16, 16) > 0.9).float()
+    plain, guided = (
+        _started(ResnetGenerator(width=4, blocks=2, landmark_attention=on)) for on in (False, True)
     )
+    assert torch.equal(plain(images), guided(images, guide))
+
+    optimizer = torch.optim.SGD(guided.landmark_attention.parameters(), lr=10)
+    guided(images, guide).square().sum().backward()
+    assert guided.landmark_attention.soften.weight.grad.abs().min() > 0
+    optimizer.step()
+    optimizer.zero_grad()
+    assert not torch.equal(plain(images), guided(images, guide))
+    guided(images, guide).square().sum().backward()
+    assert guided.landmark_attention.strength.grad.abs() > 0
+
+
+def test_a_guide_is_given_where_it_is_used_and_only_there() -> None:
+    images, guide = torch.zeros(1, 3, 16, 16), torch.zeros(1, 1, 16, 16)
+    with pytest.raises(ValueError, match="guide"):
+        ResnetGenerator(width=4, blocks=1)(images, guide)
+    with pytest.raises(ValueError, match="guide"):
+        ResnetGenerator(width=4, blocks=1, landmark_attention=True)(images)
+
+
+def test_values_leave_the_unet_as_it_is_at_first_and_each_level_gets_their_gradient() -> None:
+    images, values = torch.rand(2, 3, 16, 16), torch.rand(2, 9)
+    plain, filmed = (_started(UNetGenerator(width=4, size_px=16, film=film)).eval() for film in (0, 9))
+    assert torch.equal(plain(images), filmed(images, values))
+    filmed(images, values).square().sum().backward()
+    assert len(filmed.films) == 3
+    assert all(film.layer.weight.grad.any() for film in filmed.films)
+
+
+def test_values_are_given_where_they_are_used_and_only_there() -> None:
+    images = torch.zeros(1, 3, 16, 16)
+    with pytest.raises(ValueError, match="film"):
+        UNetGenerator(width=4, size_px=16)(images, torch.zeros(1, 9))
+    with pytest.raises(ValueError, match="film"):
+        UNetGenerator(width=4, size_px=16, film=9)(images)
+
+
+def test_padded_images_of_any_size_go_through_the_unet() -> None:
+    network = UNetGenerator(width=2, size_px=32)
+    assert padded(network, torch.zeros(1, 3, 40, 27), multiple=32).shape == (1, 3, 40, 27)
+
+
+def _started(network: nn.Module) -> nn.Module:
+    initialise(network, torch.Generator().manual_seed(1))
+    return network
