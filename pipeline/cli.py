@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from pipeline.commands import dataset as dataset_commands
 from pipeline.commands import source as source_commands
 from pipeline.commands import weights as weights_commands
 from pipeline.commands.parts import cache_app, parts_app
@@ -77,22 +78,20 @@ def catalogue() -> None:
 
 
 @app.command(rich_help_panel=STAGES)
-def dataset(experiment: Experiment) -> None:
-    """Gather the faces that an experiment learns from."""
-    from pipeline.stages import dataset as stage
-
-    stage.run(experiment)
-
-
-@app.command(rich_help_panel=STAGES)
 def train(
-    experiment: Experiment,
+    what: Annotated[
+        str,
+        typer.Argument(metavar="NAME|FOLDER", help="An experiment of params.yaml, or a dataset's folder."),
+    ],
     accelerator: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    devices: Annotated[int, typer.Option(min=1, help="How many GPUs, or processes on the CPU.")] = 1,
+    max_steps: Annotated[int | None, typer.Option(min=1, help="Stop after so many steps in all.")] = None,
 ) -> None:
     """Train an experiment, from where it was if it was interrupted."""
+    from pipeline.commands.scoring import score_on_validation
     from pipeline.stages import train as stage
 
-    stage.run(experiment, accelerator)
+    stage.run(what, accelerator, devices, max_steps, score_on_validation)
 
 
 @app.command(rich_help_panel=STAGES)
@@ -132,6 +131,7 @@ def explain(
     typer.echo(explain_image(what))
 
 
+app.add_typer(dataset_commands.app, name="dataset", rich_help_panel=STAGES)
 app.command(rich_help_panel=TOOLS)(source_commands.enable)
 app.add_typer(source_commands.app, name="source", rich_help_panel=TOOLS)
 app.add_typer(parts_app, name="parts", rich_help_panel=TOOLS)

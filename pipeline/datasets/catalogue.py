@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from pipeline import parts
 from pipeline.datasets.duplicates import cluster
-from pipeline.datasets.splits import split_of
+from pipeline.datasets.splits import groups_of, split_of
 from pipeline.reasons import DECODE_REASONS
 
 FACE_TABLES = ("landmarks", "aligned", "colors")
@@ -61,14 +61,24 @@ def faces_of_part(source: str, domain_of: Callable[[str | None], str | None], pa
 
 
 def judge(
-    faces: pa.Table, limits: Mapping[str, Mapping[str, float]], max_distance: int, val: float, test: float
-) -> pa.Table:
+    faces: pa.Table,
+    limits: Mapping[str, Mapping[str, float]],
+    max_distance: int,
+    val: float,
+    test: float,
+    by: Sequence[str],
+) -> tuple[pa.Table, dict[str, int]]:
     """Fill `kept`, the reasons of the catalogue, `cluster` and `split`; sort by source, part and face.
 
-    `limits` are those of `pipeline.params.Limits` for each domain.
+    `limits` are those of `pipeline.params.Limits` for each domain, `by` the columns whose values have one split each.
+    The second result counts what came of the search for duplicates.
     """
     frame = faces.select(
-        ["face_id", "image_id", "domain", "subject", "pair_id", "phash", *MEASURED, *_REJECTION]
+        [
+            *("face_id", "image_id", "domain", "subject", "pair_id", "page_url", "phash"),
+            *MEASURED,
+            *_REJECTION,
+        ]
     ).to_pandas()
     aligned = frame["phash"].notna() & frame["reason"].isna()
     for reason, failing, detail in verdicts(frame, limits):
@@ -77,13 +87,14 @@ def judge(
         frame.loc[hit, "detail"] = detail[hit]
         frame.loc[hit, "reason"] = reason
     frame["kept"] = frame["reason"].isna()
-    frame["cluster"] = _cluster_names(frame.loc[frame["phash"].notna()], max_distance)
-    group = frame["subject"].fillna(frame["pair_id"]).fillna(frame["image_id"])
-    frame["split"] = [split_of(name, val, test) for name in group]
+    frame["cluster"], duplicates = _cluster_names(frame.loc[frame["phash"].notna()], max_distance)
+    groups = groups_of(frame, by)
+    frame["split"] = groups.map({name: split_of(name, val, test) for name in groups.unique()})
     for name in ("kept", "cluster", "split", *_REJECTION):
         values = pa.array(frame[name], parts.FACES.field(name).type, from_pandas=True)
         faces = faces.set_column(faces.schema.get_field_index(name), parts.FACES.field(name), values)
-    return faces.take(pc.sort_indices(faces, [(name, "ascending") for name in ("source", "part", "face_id")]))
+    order = [(name, "ascending") for name in ("source", "part", "face_id")]
+    return faces.take(pc.sort_indices(faces, order)), duplicates
 
 
 def rejections_of_source(source: str, names: list[str], judged: pa.Table) -> list[dict[str, Any]]:
@@ -174,10 +185,19 @@ def verdicts(
     return judged
 
 
-def _cluster_names(frame: pd.DataFrame, max_distance: int) -> pd.Series:
-    """Name each cluster after the smallest of its faces' ids."""
-    numbers = cluster(frame["phash"].tolist(), max_distance)
-    return frame["face_id"].groupby(numbers).transform("min")
+def _cluster_names(frame: pd.DataFrame, max_distance: int) -> tuple[pd.Series, dict[str, int]]:
+    """Name each cluster after the smallest of its faces' ids; count clusters, and what was not fully compared."""
+    found = cluster(frame["phash"].tolist(), max_distance)
+    sizes = np.bincount(found.numbers)
+    counts = {
+        "faces": len(frame),
+        "faces_with_near_duplicates": int(sizes[sizes > 1].sum()),
+        "clusters": int((sizes > 1).sum()),
+        "largest_cluster": int(sizes.max(initial=0)),
+        "crowded": found.crowded,
+        "cut": found.cut,
+    }
+    return frame["face_id"].groupby(found.numbers).transform("min"), counts
 
 
 def _table(table: str, source: str, part: str, columns: list[str] | None = None) -> pa.Table:

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from pipeline import images, parts
 from pipeline.progress import follow
 from pipeline.reasons import REASONS
-from pipeline.report import pictures
+from pipeline.report import datasets, pictures
 from pipeline.report.experiments import gather
 
 Row = dict[str, Any]
@@ -40,6 +40,7 @@ def render(experiments: Mapping[str, Mapping[str, Any]]) -> str:
     return environment.get_template("page.html").render(
         sources=[_source(name, funnel[name]) for name in follow("report", funnel, "source")],
         domains=_domains(),
+        datasets=[datasets.gather(name) for name in experiments],
         experiments=[gather(name, options) for name, options in experiments.items()],
         steps=STEPS,
         meaning=REASONS,

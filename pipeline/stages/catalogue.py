@@ -18,7 +18,7 @@ FOLDER = parts.DATA / "catalogue"
 
 
 def run() -> None:
-    """Write faces.parquet, rejections.parquet, funnel.json and domains.json.
+    """Write faces.parquet, rejections.parquet, funnel.json, duplicates.json and domains.json.
 
     The sources are those of params.yaml: the parts of a source that was removed may still lie on disk.
     """
@@ -34,13 +34,16 @@ def run() -> None:
     faces = pa.concat_tables([parts.FACES.empty_table(), *tables])
     settings = params.catalogue
     limits = {name: domain.limits(params.quality) for name, domain in params.domains.items()}
-    faces = catalogue.judge(faces, limits, settings.duplicates.max_distance, **settings.split.model_dump())
+    faces, duplicates = catalogue.judge(
+        faces, limits, settings.duplicates.max_distance, **settings.split.model_dump()
+    )
     rejections = {name: catalogue.rejections_of_source(name, names[name], faces) for name in sorted(names)}
     parts.write_table(FOLDER / "faces.parquet", faces)
     parts.write_rows(FOLDER / "rejections.parquet", list(chain(*rejections.values())), parts.REJECTIONS)
     parts.write_json(
         FOLDER / "funnel.json", {name: _funnel(name, names[name], faces, rejections[name]) for name in names}
     )
+    parts.write_json(FOLDER / "duplicates.json", duplicates)
     kept = faces.filter(faces["kept"]).select(["domain", *catalogue.MEASURED]).to_pandas()
     parts.write_json(
         FOLDER / "domains.json",

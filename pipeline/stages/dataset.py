@@ -2,65 +2,156 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-import cv2
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 
-from pipeline import images, parts
-from pipeline.datasets.arrays import DATASETS, EXPERIMENT_NAME, ROWS, write_domain
-from pipeline.datasets.selection import Row, select
+from pipeline import parts
+from pipeline.datasets.arrays import (
+    DATASETS,
+    DOMAINS_NAME,
+    EXPERIMENT_NAME,
+    PAIRS,
+    ROWS,
+    write_faces,
+    write_pairs,
+)
+from pipeline.datasets.attribution import write_attribution
+from pipeline.datasets.crops import write_crops
+from pipeline.datasets.labels import label_faces
+from pipeline.datasets.matching import compare
+from pipeline.datasets.pairing import pairs_by_id, pairs_by_landmarks
+from pipeline.datasets.selection import (
+    Candidates,
+    candidates,
+    keep_pairs,
+    match_domains,
+    points_in_crops,
+    select,
+)
 from pipeline.errors import UserError
-from pipeline.faces.alignment import transform
+from pipeline.experiments import Experiment, as_dict
+from pipeline.experiments.common import Preprocess
 from pipeline.params import load_params
-from pipeline.progress import follow
+from pipeline.progress import counter
+
+INITIAL = "initial"
+MODELS = Path("models")
 
 
-def run(experiment: str) -> None:
-    """Write the experiment's arrays, and what it is with every option resolved."""
-    resolved = load_params().experiment(experiment).model_dump(mode="json")
-    folder, size_px = DATASETS / experiment, resolved["size_px"]
-    counts = {}
-    for domain in resolved["domains"]:
-        faces, left_out = select(domain, needs_landmarks=resolved["method"] == "pix2pix")
-        if not any(face["split"] == "train" for face in faces):
+def run(name: str) -> None:
+    """Write the experiment's arrays, and what it is with every option resolved, in place of what was there."""
+    params = load_params()
+    experiment = params.experiment(name)
+    initial = _weights_of(experiment.init_from, params.experiments) if experiment.init_from else []
+    domains = candidates(experiment.domains)
+    compared = _choose(name, experiment, domains)
+    tables = {domain: _rows(faces, experiment) for domain, faces in domains.items()}
+    folder = DATASETS / name
+    shutil.rmtree(folder, ignore_errors=True)
+    points = {domain: _write_domain(folder, domain, table, experiment) for domain, table in tables.items()}
+    if experiment.pairing != "none":
+        write_pairs(folder, _pairs(name, experiment, domains, points))
+    write_attribution(folder, list(tables.values()))
+    parts.write_json(folder / DOMAINS_NAME, compared)
+    for path in initial:
+        with parts.atomic_path(folder / INITIAL / path.name) as temporary:
+            shutil.copyfile(path, temporary)
+    # Last, for it makes the folder a dataset.
+    parts.write_json(folder / EXPERIMENT_NAME, _resolved(name, experiment, domains))
+
+
+def _write_domain(folder: Path, domain: str, table: pa.Table, experiment: Experiment) -> np.ndarray:
+    """Write the images, landmarks and rows of a domain's selected faces; return the landmarks."""
+    points = points_in_crops(table, experiment.size_px)
+    preprocess = experiment.preprocess.get(domain, Preprocess())
+    with counter(f"dataset@{folder.name} {domain}", table.num_rows, "face") as progress:
+        sizes_px = experiment.size_px, experiment.load_px
+        write_crops(folder, domain, table, sizes_px, preprocess, progress.update)
+    write_faces(folder, domain, points, table)
+    return points
+
+
+def _choose(name: str, experiment: Experiment, domains: Mapping[str, Candidates]) -> dict[str, Any]:
+    """Leave out what the experiment does not use; return how far apart the domains were and are."""
+    select(domains, experiment)
+    before = {domain: faces.training() for domain, faces in domains.items()}
+    _refuse_without_training(name, domains)
+    match_domains(domains, experiment)
+    if experiment.pairing == "pair_id":
+        keep_pairs(*domains.values())
+    _refuse_without_training(name, domains)
+    after = {domain: faces.training() for domain, faces in domains.items()}
+    faces = {domain: {"before": len(before[domain]), "after": len(after[domain])} for domain in domains}
+    return {"faces": faces, "attributes": compare(before, after, experiment.match)}
+
+
+def _refuse_without_training(name: str, domains: Mapping[str, Candidates]) -> None:
+    for domain, faces in domains.items():
+        if faces.training().empty:
+            lost = ", ".join(f"{reason} {count}" for reason, count in faces.left_out().items()) or "none"
             raise UserError(
-                f"experiments.{experiment}.domains: {domain} has no face to train on; "
+                f"experiments.{name}.domains: {domain} has no face to train on (left out: {lost}); "
                 "is a source of that domain enabled, and what does its funnel say?"
             )
-        counts[domain] = {"faces": len(faces), "left_out": left_out}
-        crops = (
-            reduce(crop, size_px) for crop in _crops(follow(f"dataset@{experiment} {domain}", faces, "face"))
-        )
-        points = np.array([_points(face, size_px) for face in faces])
-        rows = [{name: face[name] for name in ROWS.names} for face in faces]
-        write_domain(folder, domain, crops, len(faces), size_px, points, rows)
-    parts.write_json(folder / EXPERIMENT_NAME, {"name": experiment, **resolved, "counts": counts})
 
 
-def reduce(crop: np.ndarray, size_px: int) -> np.ndarray:
-    """Return a square crop at the experiment's size, averaged where it shrinks."""
-    if crop.shape[0] == size_px:
-        return crop
-    shrinks = crop.shape[0] > size_px
-    return cv2.resize(crop, (size_px, size_px), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+def _rows(faces: Candidates, experiment: Experiment) -> pa.Table:
+    """Return the selected faces by id, in the catalogue's columns and a dataset's own."""
+    selected = faces.selected()
+    table = faces.table.take(pa.array(selected.index.to_numpy()))
+    labels = label_faces(table["tags"].to_pylist(), table["title"].to_pylist(), experiment.labels)
+    own = {"weight": selected["weight"].to_numpy(np.float32), "labels": labels.tolist()}
+    for name, values in own.items():
+        table = table.append_column(ROWS.field(name), pa.array(values, ROWS.field(name).type))
+    return table
 
 
-def _crops(faces: Iterator[Row]) -> Iterator[np.ndarray]:
-    """Yield each face's aligned crop; the part that was read last is kept at hand."""
-    at_hand: tuple[Path | None, dict[str, bytes]] = (None, {})
-    for face in faces:
-        path = parts.folder("aligned", face["source"]) / face["part"]
-        if at_hand[0] != path:
-            table = parts.read_table(path, ["face_id", "bytes"])
-            at_hand = path, dict(zip(table["face_id"].to_pylist(), table["bytes"].to_pylist(), strict=True))
-        yield images.decode(at_hand[1][face["face_id"]])
+def _pairs(
+    name: str, experiment: Experiment, domains: Mapping[str, Candidates], points: Mapping[str, np.ndarray]
+) -> pa.Table:
+    frames: list[pd.DataFrame] = [faces.selected() for faces in domains.values()]
+    if experiment.pairing == "pair_id":
+        pairs = pairs_by_id(*frames)
+    else:
+        source, target = points.values()
+        splits = [frame["split"].to_numpy() for frame in frames]
+        pairs = pairs_by_landmarks(source, splits[0], target, splits[1])
+    if "train" not in pairs["split"].to_pylist():
+        raise UserError(f"experiments.{name}.pairing: no two faces to train on are a pair")
+    return pairs.cast(PAIRS)
 
 
-def _points(face: Row, size_px: int) -> np.ndarray:
-    """Return the landmarks in pixels of the reduced crop; NaN where they are unknown."""
-    if face["points_68"] is None:
-        return np.full((68, 2), np.nan)
-    in_crop = transform(np.array(face["points_68"]), np.array(face["matrix"]).reshape(2, 3))
-    return in_crop * (size_px / face["size_px"])
+def _resolved(name: str, experiment: Experiment, domains: Mapping[str, Candidates]) -> dict[str, Any]:
+    counts = {domain: _counts(faces) for domain, faces in domains.items()}
+    options = as_dict(experiment)
+    if experiment.epochs is not None:
+        largest = max(of["train"] for of in counts.values())
+        in_an_epoch = math.ceil(largest / (experiment.batch_size * experiment.accumulate))
+        options |= {"steps": experiment.epochs * in_an_epoch, "epochs": None}
+    return {"name": name, **options, "asked_epochs": experiment.epochs, "counts": counts}
+
+
+def _counts(faces: Candidates) -> dict[str, Any]:
+    splits = faces.selected()["split"].value_counts()
+    return {
+        "faces": int(splits.sum()),
+        **{split: int(splits.get(split, 0)) for split in ("train", "val", "test")},
+        "left_out": faces.left_out(),
+        "licences": faces.licences(),
+    }
+
+
+def _weights_of(other: str, experiments: Mapping[str, Experiment]) -> list[Path]:
+    """Return the files of another experiment's networks, of its first seed."""
+    folder = MODELS / other / "weights" / f"seed-{experiments[other].seeds[0]}"
+    found = sorted(folder.glob("*.safetensors"))
+    if not found:
+        raise UserError(f"init_from: {folder} holds no weights; type `dvc repro train@{other}` first")
+    return found

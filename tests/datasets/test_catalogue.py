@@ -43,7 +43,9 @@ def judged(*faces: dict, limits: dict | None = None) -> list[dict]:
         for index, face in enumerate(faces)
     ]
     known = limits or {"photo": LIMITS.model_dump()}
-    return judge(pa.Table.from_pylist(rows, schema=parts.FACES), known, 6, 0.1, 0.1).to_pylist()
+    table, counts = judge(pa.Table.from_pylist(rows, schema=parts.FACES), known, 6, 0.1, 0.1, ("subject",))
+    assert counts["faces"] == sum(row["phash"] is not None for row in rows)
+    return table.to_pylist()
 
 
 def test_a_good_face_is_kept() -> None:
@@ -106,3 +108,20 @@ def test_alike_faces_share_a_cluster_and_an_image_is_never_split() -> None:
     first, second, other = judged({}, {"image_id": "0"}, {"phash": "00275e63b1c4d8f9"})
     assert first["cluster"] == second["cluster"] != other["cluster"]
     assert first["split"] == second["split"]
+
+
+def test_what_came_of_the_search_for_duplicates_is_counted() -> None:
+    rows = [
+        dict.fromkeys(parts.FACES.names) | {"face_id": f"{n}-0", "image_id": str(n), "domain": "photo"} | GOOD
+        for n in range(3)
+    ]
+    rows[2]["phash"] = "00275e63b1c4d8f9"
+    faces = pa.Table.from_pylist(rows, schema=parts.FACES)
+    assert judge(faces, {"photo": LIMITS.model_dump()}, 6, 0.1, 0.1, ())[1] == {
+        "faces": 3,
+        "faces_with_near_duplicates": 2,
+        "clusters": 1,
+        "largest_cluster": 2,
+        "crowded": 0,
+        "cut": 0,
+    }
