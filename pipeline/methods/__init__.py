@@ -7,20 +7,27 @@ from typing import Any
 
 import torch
 
-from pipeline.errors import UserError
+from pipeline.experiments import Experiment
 from pipeline.methods.base import Method
+from pipeline.methods.cut import Cut
 from pipeline.methods.cyclegan import CycleGan
+from pipeline.methods.discogan import DiscoGan
+from pipeline.methods.getgan import GetGan
+from pipeline.methods.munit import Munit
 from pipeline.methods.pix2pix import Pix2Pix
+from pipeline.methods.ugatit import Ugatit
 
-METHODS: dict[str, Callable[[dict[str, Any], torch.Generator], Method]] = {
+METHODS: dict[str, Callable[[Any, torch.Generator], Method]] = {
     "cyclegan": CycleGan,
+    "getgan": GetGan,
+    "ugatit": Ugatit,
+    "discogan": DiscoGan,
+    "munit": Munit,
+    "cut": Cut,
     "pix2pix": Pix2Pix,
 }
 
 
-def build_method(experiment: dict[str, Any], generator: torch.Generator) -> Method:
+def build_method(experiment: Experiment, generator: torch.Generator) -> Method:
     """Return the experiment's method, its weights drawn from `generator`."""
-    name = experiment["method"]
-    if name not in METHODS:
-        raise UserError(f"method: {name!r} is unknown; there are {', '.join(METHODS)}")
-    return METHODS[name](experiment, generator)
+    return METHODS[experiment.method](experiment, generator)

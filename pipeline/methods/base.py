@@ -1,65 +1,164 @@
-"""What a method is: networks, optimisers, how a batch is drawn, one training step, and translation."""
+"""What a method is: networks, optimisers, the phases of one training step, and translation."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
-from dataclasses import fields
-from typing import Any, TypeVar, get_type_hints
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
+from torch.optim import Adam, Optimizer
 
 from pipeline.datasets.arrays import Dataset, DomainArrays
-from pipeline.errors import UserError
-
-Batch = dict[str, Tensor]
-Backward = Callable[[Tensor], None]
-Options = TypeVar("Options")
+from pipeline.datasets.conditions import to_tensor
+from pipeline.datasets.loading import Batch, Draws
+from pipeline.experiments import Experiment
 
 ADAM_BETAS = (0.5, 0.999)
+Losses = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """How a step is computed: its backward pass, the precision of its forward pass, gradients of several devices."""
+
+    backward: Callable[[Tensor], None] = Tensor.backward
+    autocast: Callable[[], AbstractContextManager[Any]] = nullcontext
+    average: Callable[[Sequence[nn.Parameter]], None] = lambda _: None
+
+
+class Turn:
+    """One batch on its way through the phases of one step (counted from 0).
+
+    A phase may `keep` tensors for the phases after it, and `log` numbers that are not minimised.
+    """
+
+    def __init__(self, batch: Batch, step: int) -> None:
+        self.batch = batch
+        self.step = step
+        self.kept: dict[str, Tensor] = {}
+        self.logged: Losses = {}
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self.kept[name] if name in self.kept else self.batch[name]
+
+    def keep(self, **tensors: Tensor) -> None:
+        """Hold tensors for later phases, cut off from what they were computed of."""
+        self.kept |= {name: tensor.detach() for name, tensor in tensors.items()}
+
+    def hold(self, **tensors: Tensor) -> None:
+        """Hold tensors for later phases together with what they were computed of."""
+        self.kept |= tensors
+
+    def log(self, **values: Tensor) -> None:
+        """Note numbers for the curves."""
+        self.logged |= {name: value.detach() for name, value in values.items()}
+
+
+def always(_: int) -> bool:
+    """Say that a phase is part of every step."""
+    return True
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One update within a step: the weighted losses whose sum is minimised, and by which optimisers.
+
+    `frozen` networks pass gradients on and keep none; `when` says in which steps the phase takes place; `after` runs
+    when the weights have moved.
+    """
+
+    name: str
+    optimizers: tuple[str, ...]
+    losses: Callable[[Turn], Losses]
+    frozen: tuple[str, ...] = ()
+    when: Callable[[int], bool] = field(default=always)
+    after: Callable[[], None] | None = None
+
+
+@dataclass(frozen=True)
+class Way:
+    """One translation that a method is for, and what it can be compared with.
+
+    `truth`: the image after the way back with the input, the output with the input's own image (`itself`) or with its
+    partner (`pair`), or nothing.
+    """
+
+    of: str
+    to: str
+    truth: Literal["way_back", "itself", "pair", "none"]
+    asks_colors: bool = True
 
 
 class Method(ABC):
     """One way to learn a translation between two domains of faces, `source` and `target`.
 
-    All images are in [-1, 1]. `networks` and `optimizers` are looked up by name at each use, so that the
-    trainer can put wrapped ones in their place. What else must survive an interruption is in `state_dict`.
+    All images are in [-1, 1]. `networks` and `optimizers` are looked up by name at each use, so that the trainer can
+    put others in their place. What else must survive an interruption is in `state_dict`.
     """
 
-    def __init__(self, experiment: dict[str, Any]) -> None:
-        self.source, self.target = experiment["domains"]
-        self.size_px = int(experiment["size_px"])
-        self.batch_size = int(experiment["batch_size"])
-        self.seed = int(experiment["seed"])
+    def __init__(self, experiment: Experiment) -> None:
+        self.source, self.target = experiment.domains
+        self.size_px = experiment.size_px
         self.networks: dict[str, nn.Module] = {}
         self.optimizers: dict[str, Optimizer] = {}
 
     @abstractmethod
-    def batch(self, dataset: Dataset, split: str, step: int) -> Batch:
-        """Return what one step learns from: a pure function of the seed and the step."""
+    def phases(self) -> Sequence[Phase]:
+        """Return the updates of one step, in the order of the paper."""
+
+    @property
+    @abstractmethod
+    def translating(self) -> tuple[str, ...]:
+        """The names of the networks that `translate` needs: those whose averages are kept, and that are shipped."""
+
+    @property
+    def draws(self) -> Draws:
+        """What a batch shows: a face of each domain, a pair, or faces of the target alone."""
+        return "unpaired"
+
+    def prepare(self) -> None:  # noqa: B027
+        """Read what a training that starts anew begins with, such as the weights of a part trained elsewhere."""
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """What a batch's `<role>_planes` show, in order."""
+        return ()
 
     @abstractmethod
-    def training_step(self, batch: Batch, step: int, backward: Backward) -> dict[str, Tensor]:
-        """Update the networks once, in the order of the paper; return the losses, detached and by name."""
+    def ways(self) -> Sequence[Way]:
+        """Return the translations that the method is for, the one it is named for first."""
 
-    @abstractmethod
     def inputs(self, domain: DomainArrays, indices: np.ndarray) -> Tensor:
         """Return what `translate` takes for these faces of a domain."""
+        return to_tensor(domain.images[indices])
 
     @abstractmethod
     def translate(self, inputs: Tensor, to: str) -> Tensor:
         """Return Bx3xSxS images of the domain `to`, without gradients, each independent of the others."""
 
-    @abstractmethod
+    def translate_back(self, inputs: Tensor, to: str, of: str) -> Tensor:
+        """Return Bx3xSxS images of the domain `of` after the way to the domain `to` and back."""
+        return self.translate(self.translate(inputs, to), of)
+
     def sample_inputs(self, dataset: Dataset, count: int) -> Batch:
-        """Return fixed inputs of up to `count` validation faces for the grids of samples."""
+        """Return fixed inputs of up to `count` validation faces for the grids of samples, by role."""
+        return {
+            role: self.inputs(dataset.domains[name], validation_faces(dataset, name, count))
+            for role, name in (("source", self.source), ("target", self.target))
+        }
 
     @abstractmethod
     def sample_columns(self, inputs: Batch) -> list[Tensor]:
-        """Return the columns of a grid of samples, each BxCxSxS."""
+        """Return the columns of a grid of samples, each Bx3xSxS or Bx1xSxS."""
+
+    def learning_rate_factor(self, step: int, steps: int) -> float:
+        """Return 1 over the first half of the steps (counted from 0), then on a line that reaches 0 at the end."""
+        return min(1.0, (steps - step) / (steps - steps // 2))
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a checkpoint holds beside networks and optimisers."""
@@ -68,37 +167,64 @@ class Method(ABC):
     def load_state_dict(self, state: dict[str, Any], device: torch.device) -> None:  # noqa: B027
         """Go on from a state that `state_dict` returned."""
 
-    def randomness(self, step: int) -> np.random.Generator:
-        """Return the random numbers of one step's batch."""
-        return np.random.default_rng([self.seed, step])
+    def parameters(self, *names: str) -> list[nn.Parameter]:
+        """Return the weights of networks, those that are learnt."""
+        return [
+            weights for name in names for weights in self.networks[name].parameters() if weights.requires_grad
+        ]
 
 
-def read_options(kind: type[Options], values: dict[str, Any]) -> Options:
-    """Return a method's options from an experiment: known names are read, groups of options are checked."""
-    types = get_type_hints(kind)
-    read: dict[str, Any] = {}
-    for field in fields(kind):  # type: ignore[arg-type]
-        if field.name not in values:
+def train_step(method: Method, turns: Sequence[Turn], arithmetic: Arithmetic = Arithmetic()) -> Losses:
+    """Go through the phases of one step; return the means of losses and logged numbers over the batches.
+
+    Several `turns` make one step whose gradients are the means over their batches.
+    """
+    seen: dict[str, list[Tensor]] = {}
+    for phase in method.phases():
+        if not phase.when(turns[0].step):
             continue
-        value = values[field.name]
-        if isinstance(value, dict):
-            group: Any = types[field.name]
-            _refuse_unknown(field.name, value, {inner.name for inner in fields(group)})
-            value = group(**value)
-        read[field.name] = value
-    return kind(**read)
+        optimizers = [method.optimizers[name] for name in phase.optimizers]
+        for optimizer in optimizers:
+            optimizer.zero_grad(set_to_none=True)
+        with frozen(method.networks[name] for name in phase.frozen):
+            for turn in turns:
+                with arithmetic.autocast():
+                    losses = phase.losses(turn)
+                arithmetic.backward(torch.stack(list(losses.values())).sum() / len(turns))
+                for name, loss in losses.items():
+                    seen.setdefault(name, []).append(loss.detach())
+        for optimizer in optimizers:
+            arithmetic.average([weights for group in optimizer.param_groups for weights in group["params"]])
+            optimizer.step()
+        if phase.after is not None:
+            phase.after()
+    for turn in turns:
+        for name, value in turn.logged.items():
+            seen.setdefault(name, []).append(value)
+    return {name: torch.stack(values).mean() for name, values in seen.items()}
 
 
-def _refuse_unknown(group: str, values: dict[str, Any], known: set[str]) -> None:
-    if unknown := sorted(values.keys() - known):
-        raise UserError(f"{group}: {', '.join(unknown)} unknown; there are {', '.join(sorted(known))}")
+@contextmanager
+def frozen(networks: Iterable[nn.Module]) -> Iterator[None]:
+    """Keep networks from gathering gradients; they still pass them on."""
+    held = [weights for network in networks for weights in network.parameters() if weights.requires_grad]
+    for weights in held:
+        weights.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for weights in held:
+            weights.requires_grad_(True)
 
 
-def draw_faces(choices: np.ndarray, count: int, randomness: np.random.Generator, what: str) -> np.ndarray:
-    """Return `count` of the faces that may be drawn, with repetition."""
-    if len(choices) == 0:
-        raise UserError(f"{what}: there are no such faces in the dataset; loosen its rules or add images")
-    return choices[randomness.integers(len(choices), size=count)]
+def adam(
+    weights: Sequence[nn.Parameter],
+    experiment: Experiment,
+    betas: tuple[float, float] = ADAM_BETAS,
+    weight_decay: float = 0.0,
+) -> Adam:
+    """Return Adam over weights with the experiment's learning rate (Kingma and Ba 2015)."""
+    return Adam(weights, experiment.learning_rate, betas, weight_decay=weight_decay, fused=experiment.fused)
 
 
 def validation_faces(dataset: Dataset, domain: str, count: int) -> np.ndarray:
@@ -106,9 +232,3 @@ def validation_faces(dataset: Dataset, domain: str, count: int) -> np.ndarray:
     arrays = dataset.domains[domain]
     faces = arrays.indices("val")
     return (faces if len(faces) else arrays.indices("train"))[:count]
-
-
-def set_trainable(networks: Iterable[nn.Module], trainable: bool) -> None:
-    """Freeze networks or thaw them; a frozen one passes gradients on and keeps none."""
-    for network in networks:
-        network.requires_grad_(trainable)

@@ -2,187 +2,248 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, cast
 
 import numpy as np
 import torch
-from torch import Tensor
-from torch.optim import Adam
+from torch import Tensor, nn
 
-from pipeline.datasets.arrays import Dataset, DomainArrays
-from pipeline.datasets.conditions import flip_images, to_tensor
-from pipeline.methods.base import (
-    ADAM_BETAS,
-    Backward,
-    Batch,
-    Method,
-    draw_faces,
-    read_options,
-    set_trainable,
-    validation_faces,
-)
-from pipeline.methods.losses import l1, lsgan
-from pipeline.methods.pool import ImagePool
+from pipeline.datasets.arrays import DomainArrays
+from pipeline.datasets.conditions import COLOR_VALUES, color_values
+from pipeline.datasets.loading import Batch, Draws, tell
+from pipeline.experiments import unpaired
+from pipeline.methods.base import Losses, Method, Phase, Turn, Way, adam
+from pipeline.methods.losses import judged_lsgan, l1, lsgan
+from pipeline.methods.perceptual import PerceptualLoss
+from pipeline.methods.pool import image_pools
+from pipeline.methods.weight_files import weight_file
 from pipeline.networks.discriminators import PatchDiscriminator
-from pipeline.networks.generators import ResnetGenerator, Upsample
+from pipeline.networks.face_features import FaceFeatureGenerator, FaceTrunk
+from pipeline.networks.generators import ResnetGenerator
+from pipeline.networks.inception_resnet_v1 import InceptionResnetV1, load_inception_resnet_v1
 from pipeline.networks.initialise import initialise
 
-
-@dataclass(frozen=True)
-class GeneratorOptions:
-    """Both ResNet generators; the paper has 6 blocks at 128 pixels and 9 from 256 pixels on."""
-
-    width: int = 64
-    blocks: int = 9
-    upsample: Upsample = "transposed"
-
-
-@dataclass(frozen=True)
-class DiscriminatorOptions:
-    """Both patch discriminators."""
-
-    width: int = 64
-    layers: int = 3
-
-
-@dataclass(frozen=True)
-class CycleGanOptions:
-    """The paper's options; `lambda_identity` is a factor of `lambda_cycle`."""
-
-    generator: GeneratorOptions = field(default_factory=GeneratorOptions)
-    discriminator: DiscriminatorOptions = field(default_factory=DiscriminatorOptions)
-    lambda_cycle: float = 10.0
-    lambda_identity: float = 0.5
-    pool_size: int = 50
-    learning_rate: float = 2e-4
+GENERATORS = ("generator_to_target", "generator_to_source")
+DISCRIMINATORS = ("discriminator_target", "discriminator_source")
+_IMAGE = 3
+_PLANES = {"landmarks": 1, "colors": COLOR_VALUES}
 
 
 class CycleGan(Method):
-    """Two generators and two discriminators; a batch is one set of images of each domain, unpaired."""
+    """Two generators and two discriminators; a batch is one set of images of each domain, unpaired.
 
-    def __init__(self, experiment: dict[str, Any], generator: torch.Generator) -> None:
+    With `conditions`, what is translated and judged is the image with planes beside it, Bx(3+P)xSxS. With `landmarks:
+    attention` the plane of landmarks stays outside: it guides a generator on the way there and on the way back.
+    """
+
+    def __init__(self, experiment: unpaired.CycleGan, generator: torch.Generator) -> None:
         super().__init__(experiment)
-        self.options = options = read_options(CycleGanOptions, experiment)
-        self.networks = {
-            "generator_to_target": ResnetGenerator(**vars(options.generator)),
-            "generator_to_source": ResnetGenerator(**vars(options.generator)),
-            "discriminator_target": PatchDiscriminator(**vars(options.discriminator)),
-            "discriminator_source": PatchDiscriminator(**vars(options.discriminator)),
-        }
+        self.options = experiment
+        self.is_guided = experiment.landmarks == "attention"
+        self.channels = _IMAGE + sum(_PLANES[condition] for condition in experiment.conditions)
+        self.networks = {name: self._generator() for name in GENERATORS}
+        self.networks |= {name: self._discriminator() for name in DISCRIMINATORS}
         for network in self.networks.values():
-            initialise(network, generator)
+            initialise_together([network], generator)
         self.optimizers = {
-            role: Adam(
-                [
-                    weights
-                    for name, network in self.networks.items()
-                    if name.startswith(role)
-                    for weights in network.parameters()
-                ],
-                lr=options.learning_rate,
-                betas=ADAM_BETAS,
-            )
-            for role in ("generator", "discriminator")
+            "generator": adam(self.parameters(*GENERATORS), experiment),
+            "discriminator": adam(self.parameters(*DISCRIMINATORS), experiment),
         }
-        self.pools = {
-            domain: ImagePool(options.pool_size, seed=int(torch.randint(2**62, (), generator=generator)))
-            for domain in ("target", "source")
-        }
+        self.pools = image_pools(("target", "source"), experiment.pool_size, generator)
+        self.perceptual = PerceptualLoss(experiment.perceptual_weights)
 
-    def batch(self, dataset: Dataset, split: str, step: int) -> Batch:
-        """Return `source` and `target`, Bx3xSxS, drawn independently; half of the images are mirrored."""
-        randomness = self.randomness(step)
-        return {
-            "source": self._draw(dataset.domains[self.source], split, randomness, self.source),
-            "target": self._draw(dataset.domains[self.target], split, randomness, self.target),
-        }
+    def _generator(self) -> nn.Module:
+        options = vars(self.options.generator)
+        if self.options.encoder == "face_features":
+            return FaceFeatureGenerator(InceptionResnetV1(), **options)
+        return ResnetGenerator(
+            self.channels,
+            self.channels,
+            **options,
+            attention=self.options.attention != "none",
+            landmark_attention=self.is_guided,
+        )
 
-    def _draw(self, domain: DomainArrays, split: str, randomness: np.random.Generator, name: str) -> Tensor:
-        faces = draw_faces(domain.indices(split), self.batch_size, randomness, f"{name}, {split}")
-        images = domain.images[faces]
-        flipped = randomness.random(len(faces)) < 0.5
-        images[flipped] = flip_images(images[flipped])
-        return to_tensor(images)
+    def _discriminator(self) -> nn.Module:
+        options = vars(self.options.discriminator)
+        return PatchDiscriminator(self.channels, **options, attention=self.options.attention == "both")
 
-    def training_step(self, batch: Batch, step: int, backward: Backward) -> dict[str, Tensor]:
+    def prepare(self) -> None:
+        """Read the weights of the face features, if there are any; both generators start with the same."""
+        if self.options.encoder == "face_features":
+            path = weight_file(self.options.encoder_weights, "encoder_weights")
+            learnt = FaceTrunk(load_inception_resnet_v1(path), trained=False).state_dict()
+            for name in GENERATORS:
+                cast(FaceFeatureGenerator, self.networks[name]).trunk.load_state_dict(learnt)
+
+    @property
+    def draws(self) -> Draws:
+        """Pairs, where an image is compared with its partner."""
+        return "pairs" if self.options.lambda_pixel > 0 else "unpaired"
+
+    @property
+    def translating(self) -> tuple[str, ...]:
+        """Both generators."""
+        return GENERATORS
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """The planes beside the image, and those that guide."""
+        return (*self.options.conditions, "landmarks") if self.is_guided else self.options.conditions
+
+    def phases(self) -> Sequence[Phase]:
         """Update both generators, then both discriminators."""
-        real_source, real_target = batch["source"], batch["target"]
-        fake_target = self.networks["generator_to_target"](real_source)
-        back_source = self.networks["generator_to_source"](fake_target)
-        fake_source = self.networks["generator_to_source"](real_target)
-        back_target = self.networks["generator_to_target"](fake_source)
+        return (
+            Phase("generators", ("generator",), self._generator_losses, frozen=DISCRIMINATORS),
+            Phase("discriminators", ("discriminator",), self._discriminator_losses),
+        )
 
-        losses = self._generator_losses(batch, fake_source, fake_target)
-        losses["cycle_source"] = self.options.lambda_cycle * l1(back_source, real_source)
-        losses["cycle_target"] = self.options.lambda_cycle * l1(back_target, real_target)
-        self._update("generator", losses, backward)
-
-        discriminator_losses = {
-            "discriminator_target": self._discriminator_loss("target", real_target, fake_target),
-            "discriminator_source": self._discriminator_loss("source", real_source, fake_source),
-        }
-        self._update("discriminator", discriminator_losses, backward)
-        return {name: loss.detach() for name, loss in (losses | discriminator_losses).items()}
-
-    def _generator_losses(self, batch: Batch, fake_source: Tensor, fake_target: Tensor) -> dict[str, Tensor]:
-        discriminators = self.networks["discriminator_target"], self.networks["discriminator_source"]
-        set_trainable(discriminators, False)
+    def _generator_losses(self, turn: Turn) -> Losses:
+        source, guide_of_source = self._told(turn, "source")
+        target, guide_of_target = self._told(turn, "target")
+        fake_target = self._to("target", source, guide_of_source)
+        fake_source = self._to("source", target, guide_of_target)
+        turn.keep(fake_target=fake_target, fake_source=fake_source)
+        back_source = self._to("source", fake_target, guide_of_source)
+        back_target = self._to("target", fake_source, guide_of_target)
+        weight = self.options.lambda_cycle
         losses = {
-            "gan_target": lsgan(discriminators[0](fake_target), is_real=True),
-            "gan_source": lsgan(discriminators[1](fake_source), is_real=True),
+            "gan_target": lsgan(self.networks["discriminator_target"](fake_target), is_real=True),
+            "gan_source": lsgan(self.networks["discriminator_source"](fake_source), is_real=True),
+            "cycle_source": weight * l1(back_source, source),
+            "cycle_target": weight * l1(back_target, target),
         }
-        set_trainable(discriminators, True)
-        weight = self.options.lambda_identity * self.options.lambda_cycle
-        if weight > 0:
-            for domain in ("target", "source"):
-                same = self.networks[f"generator_to_{domain}"](batch[domain])
-                losses[f"identity_{domain}"] = weight * l1(same, batch[domain])
+        if self.options.lambda_identity > 0:
+            weight *= self.options.lambda_identity
+            losses["identity_target"] = weight * l1(self._to("target", target, guide_of_target), target)
+            losses["identity_source"] = weight * l1(self._to("source", source, guide_of_source), source)
+        losses |= self._perceptual_losses({"source": (source, back_source), "target": (target, back_target)})
+        losses |= self._pixel_losses({"target": (fake_target, target), "source": (fake_source, source)})
+        if self.options.conditions:
+            # Document 004 suspects that the planes are copied: 0 says so.
+            turn.log(
+                plane_identity_target=l1(_planes(fake_target), _planes(source)),
+                plane_identity_source=l1(_planes(fake_source), _planes(target)),
+            )
         return losses
 
-    def _discriminator_loss(self, domain: str, real: Tensor, fake: Tensor) -> Tensor:
-        discriminator = self.networks[f"discriminator_{domain}"]
-        pooled = self.pools[domain].exchange(fake)
-        return 0.5 * (lsgan(discriminator(real), is_real=True) + lsgan(discriminator(pooled), is_real=False))
+    def _perceptual_losses(self, compared: dict[str, tuple[Tensor, Tensor]]) -> Losses:
+        """Compare images with those after the way back, as document 003 does."""
+        weight = self.options.lambda_perceptual
+        if weight == 0:
+            return {}
+        return {
+            f"perceptual_{role}": weight * self.perceptual(_image(real), _image(back))
+            for role, (real, back) in compared.items()
+        }
 
-    def _update(self, role: str, losses: dict[str, Tensor], backward: Backward) -> None:
-        self.optimizers[role].zero_grad(set_to_none=True)
-        backward(torch.stack(list(losses.values())).sum())
-        self.optimizers[role].step()
+    def _pixel_losses(self, compared: dict[str, tuple[Tensor, Tensor]]) -> Losses:
+        """Compare fakes with the partners of what they were made of."""
+        weight = self.options.lambda_pixel
+        if weight == 0:
+            return {}
+        return {
+            f"pixel_{role}": weight * l1(_image(fake), _image(partner))
+            for role, (fake, partner) in compared.items()
+        }
+
+    def _discriminator_losses(self, turn: Turn) -> Losses:
+        return {
+            f"discriminator_{role}": self._discriminator_loss(role, turn) for role in ("target", "source")
+        }
+
+    def _discriminator_loss(self, role: str, turn: Turn) -> Tensor:
+        judge, (real, _) = self.networks[f"discriminator_{role}"], self._told(turn, role)
+        return judged_lsgan(judge(real), judge(self.pools[role].exchange(turn[f"fake_{role}"])))
+
+    def _told(self, turn: Turn, role: str) -> tuple[Tensor, Tensor | None]:
+        """Return a role's images with the planes beside them, and the guide."""
+        if not self.conditions:
+            return turn[role], None
+        return self._parts(torch.cat([turn[role], turn[f"{role}_planes"]], dim=1))
+
+    def _parts(self, inputs: Tensor) -> tuple[Tensor, Tensor | None]:
+        return inputs[:, : self.channels], inputs[:, self.channels :] if self.is_guided else None
+
+    def _to(self, role: str, told: Tensor, guide: Tensor | None) -> Tensor:
+        network = self.networks[f"generator_to_{role}"]
+        return network(told) if guide is None else network(told, guide)
+
+    def ways(self) -> Sequence[Way]:
+        """Return both ways, compared with the input after the way back."""
+        return (Way(self.source, self.target, "way_back"), Way(self.target, self.source, "way_back"))
 
     def inputs(self, domain: DomainArrays, indices: np.ndarray) -> Tensor:
-        """Return the images of these faces, Bx3xSxS."""
-        return to_tensor(domain.images[indices])
+        """Return the images of these faces and the planes of their conditions, as `translate` takes them."""
+        images = super().inputs(domain, indices)
+        if not self.conditions:
+            return images
+        points = torch.from_numpy(np.array(domain.points[indices]))
+        colors = torch.from_numpy(color_values(domain.rows.take(indices).to_pylist()))
+        randomness = np.random.default_rng(0)
+        told = tell(self.options, self.conditions, points, colors, randomness, training=False)
+        return torch.cat([images, told["planes"]], dim=1)
 
     @torch.no_grad()
     def translate(self, inputs: Tensor, to: str) -> Tensor:
-        """Return Bx3xSxS images of one domain as images of the other, `to`."""
-        role = "target" if to == self.target else "source"
-        return self.networks[f"generator_to_{role}"](inputs)
+        """Return Bx3xSxS images of one domain, Bx3xSxS or with the planes of `conditions`, as images of the other."""
+        return _image(self._through(inputs, to))
 
-    def sample_inputs(self, dataset: Dataset, count: int) -> Batch:
-        """Return validation images of both domains."""
-        return {
-            role: self.inputs(dataset.domains[domain], validation_faces(dataset, domain, count))
-            for role, domain in (("source", self.source), ("target", self.target))
-        }
+    @torch.no_grad()
+    def translate_back(self, inputs: Tensor, to: str, of: str) -> Tensor:
+        """Return Bx3xSxS images of the domain `of` after the way there and back, planes included."""
+        return _image(self._through(self._through(inputs, to), of))
 
+    def _through(self, inputs: Tensor, to: str) -> Tensor:
+        """Return inputs as those of the domain `to`; the guide stays what it is."""
+        told, guide = self._parts(inputs)
+        made = self._to("target" if to == self.target else "source", told, guide)
+        return made if guide is None else torch.cat([made, guide], dim=1)
+
+    @torch.no_grad()
     def sample_columns(self, inputs: Batch) -> list[Tensor]:
-        """Return source, its translation, the way back, and the same for the target."""
+        """Return source, its translation, the way back, and the same for the target.
+
+        Image and translation are each followed by their landmarks, where these are among the conditions.
+        """
         columns: list[Tensor] = []
-        for role, there, back in (
-            ("source", self.target, self.source),
-            ("target", self.source, self.target),
-        ):
-            translated = self.translate(inputs[role], there)
-            columns += [inputs[role], translated, self.translate(translated, back)]
+        for role, of, to in (("source", self.source, self.target), ("target", self.target, self.source)):
+            given = inputs[role]
+            made = self._through(given, to)
+            columns += [*self._shown(given), *self._shown(made), _image(self._through(made, of))]
         return columns
+
+    def _shown(self, told: Tensor) -> list[Tensor]:
+        if "landmarks" not in self.options.conditions:
+            return [_image(told)]
+        place = self.options.conditions.index("landmarks")
+        first = _IMAGE + sum(_PLANES[condition] for condition in self.options.conditions[:place])
+        return [_image(told), told[:, first : first + 1]]
 
     def state_dict(self) -> dict[str, Any]:
         """Return the pools of earlier fakes."""
-        return {domain: pool.state_dict() for domain, pool in self.pools.items()}
+        return {role: pool.state_dict() for role, pool in self.pools.items()}
 
     def load_state_dict(self, state: dict[str, Any], device: torch.device) -> None:
         """Fill the pools again."""
-        for domain, pool in self.pools.items():
-            pool.load_state_dict(state[domain], device)
+        for role, pool in self.pools.items():
+            pool.load_state_dict(state[role], device)
+
+
+def initialise_together(networks: Iterable[nn.Module], generator: torch.Generator) -> None:
+    """Draw the weights of networks, which stand for one, by a generator of their own.
+
+    So a network that has more weights than in another variant does not change how those after it start.
+    """
+    own = torch.Generator().manual_seed(int(torch.randint(2**62, (), generator=generator)))
+    for network in networks:
+        initialise(network, own)
+
+
+def _image(told: Tensor) -> Tensor:
+    return told[:, :_IMAGE]
+
+
+def _planes(told: Tensor) -> Tensor:
+    return told[:, _IMAGE:]

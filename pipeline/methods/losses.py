@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
@@ -20,3 +22,14 @@ def bce_gan(logits: Tensor, is_real: bool) -> Tensor:
 def l1(image: Tensor, target: Tensor) -> Tensor:
     """Return the mean absolute difference of two batches of images."""
     return F.l1_loss(image, target)
+
+
+def judged_lsgan(real: Tensor, fake: Tensor) -> Tensor:
+    """Return what CycleGAN's discriminators minimise: half of what real and fake logits cost them together."""
+    return 0.5 * (lsgan(real, is_real=True) + lsgan(fake, is_real=False))
+
+
+def feature_distance(features: Sequence[Tensor], wanted: Sequence[Tensor]) -> Tensor:
+    """Return the mean, over layers, of the mean square differences of their features BxCxhxw."""
+    distances = [F.mse_loss(layer, other) for layer, other in zip(features, wanted, strict=True)]
+    return torch.stack(distances).mean()

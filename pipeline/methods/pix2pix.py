@@ -1,168 +1,215 @@
-"""pix2pix from landmarks: a plane with a face's landmarks becomes the face (Isola et al. 2017, document 004)."""
+"""pix2pix: what a face should become is known in training (Isola et al. 2017; document 004's three experiments)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.optim import Adam
 
 from pipeline.datasets.arrays import Dataset, DomainArrays
-from pipeline.datasets.conditions import (
-    LandmarkKind,
-    flip_images,
-    flip_points,
-    landmark_planes,
-    to_tensor,
-)
-from pipeline.methods.base import (
-    ADAM_BETAS,
-    Backward,
-    Batch,
-    Method,
-    draw_faces,
-    read_options,
-    set_trainable,
-    validation_faces,
-)
+from pipeline.datasets.conditions import COLOR_VALUES, color_values, to_tensor
+from pipeline.datasets.loading import Batch, Draws, tell
+from pipeline.experiments import paired
+from pipeline.methods.base import Losses, Method, Phase, Turn, Way, adam, validation_faces
 from pipeline.methods.losses import bce_gan, l1
 from pipeline.networks.discriminators import PatchDiscriminator
 from pipeline.networks.generators import UNetGenerator
 from pipeline.networks.initialise import initialise
-from pipeline.networks.norms import NormKind
+from pipeline.networks.padding import padded
 
-
-@dataclass(frozen=True)
-class GeneratorOptions:
-    """The U-Net generator."""
-
-    width: int = 64
-    norm: NormKind = "batch"
-
-
-@dataclass(frozen=True)
-class DiscriminatorOptions:
-    """The patch discriminator of condition and image."""
-
-    width: int = 64
-    layers: int = 3
-    norm: NormKind = "batch"
-
-
-@dataclass(frozen=True)
-class Pix2PixOptions:
-    """The paper's options; `test_dropout` keeps its noise when translating, so that results vary."""
-
-    generator: GeneratorOptions = field(default_factory=GeneratorOptions)
-    discriminator: DiscriminatorOptions = field(default_factory=DiscriminatorOptions)
-    landmarks: LandmarkKind = "points"
-    lambda_l1: float = 100.0
-    learning_rate: float = 2e-4
-    test_dropout: bool = False
+CHANNELS = {"image": 3, "landmarks": 1, "colors": COLOR_VALUES, "noise": 1}
 
 
 class Pix2Pix(Method):
-    """A U-Net and a discriminator, trained on the target domain: its landmarks become its images.
+    """A U-Net and a discriminator that sees beside a face what the U-Net was told of it.
 
-    What it is for is the source domain's landmarks, which no training step sees.
+    With an image among the conditions it learns pairs, a face of the source becoming its partner, and what else is
+    told is known of the source's face. Without, it learns on the target domain alone, whose landmarks and colours
+    become its images; what it is for is those of the source, which no training step sees.
+
+    What is told are planes, in the order of `conditions` with the image first. With `colors: film` the U-Net is given
+    the nine values that the planes of colours hold in place of these planes.
     """
 
-    def __init__(self, experiment: dict[str, Any], generator: torch.Generator) -> None:
+    def __init__(self, experiment: paired.Pix2Pix, generator: torch.Generator) -> None:
         super().__init__(experiment)
-        self.options = options = read_options(Pix2PixOptions, experiment)
+        self.options = experiment
+        self.translates_images = "image" in experiment.conditions
+        self.taken = "source" if self.translates_images else "target"
+        self.told = (*(("image",) if self.translates_images else ()), *self.conditions)
+        is_film = experiment.colors == "film"
+        self.drawn = tuple(name for name in self.told if not (is_film and name == "colors"))
+        self.judged = tuple(
+            name for name in self.told if experiment.judged_with is None or name in experiment.judged_with
+        )
         self.networks = {
-            "generator": UNetGenerator(in_channels=1, size_px=self.size_px, **vars(options.generator)),
-            "discriminator": PatchDiscriminator(in_channels=1 + 3, **vars(options.discriminator)),
+            "generator": UNetGenerator(
+                in_channels=_channels(self.drawn),
+                size_px=self.size_px,
+                film=COLOR_VALUES if is_film else 0,
+                **vars(experiment.generator),
+            ),
+            "discriminator": PatchDiscriminator(
+                in_channels=_channels(self.judged) + 3, **vars(experiment.discriminator)
+            ),
         }
         for network in self.networks.values():
             initialise(network, generator)
-        self.optimizers = {
-            name: Adam(network.parameters(), lr=options.learning_rate, betas=ADAM_BETAS)
-            for name, network in self.networks.items()
+        self.optimizers = {name: adam(self.parameters(name), experiment) for name in self.networks}
+
+    @property
+    def draws(self) -> Draws:
+        """Partners where an image is told, else the target's faces."""
+        return "pairs" if self.translates_images else "target"
+
+    @property
+    def translating(self) -> tuple[str, ...]:
+        """The generator."""
+        return ("generator",)
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """What the generator is told beside an image."""
+        return tuple(name for name in self.options.conditions if name != "image")
+
+    def phases(self) -> Sequence[Phase]:
+        """Update the discriminator, then the generator."""
+        return (
+            Phase("discriminator", ("discriminator",), self._discriminator_losses),
+            Phase("generator", ("generator",), self._generator_losses, frozen=("discriminator",)),
+        )
+
+    def _discriminator_losses(self, turn: Turn) -> Losses:
+        told, real = self._told(turn.batch), turn["target"]
+        fake = self._generate(told)
+        turn.hold(told=told, fake=fake)
+        judged_real = bce_gan(self._judge(told, real), is_real=True)
+        judged_fake = bce_gan(self._judge(told, fake.detach()), is_real=False)
+        return {"discriminator": 0.5 * (judged_real + judged_fake)}
+
+    def _generator_losses(self, turn: Turn) -> Losses:
+        told, real, fake = turn["told"], turn["target"], turn["fake"]
+        return {
+            "gan": bce_gan(self._judge(told, fake), is_real=True),
+            "l1": self.options.lambda_l1 * l1(fake, real),
         }
 
-    def batch(self, dataset: Dataset, split: str, step: int) -> Batch:
-        """Return `condition` Bx1xSxS and `image` Bx3xSxS of the target domain, half of them mirrored together."""
-        randomness = self.randomness(step)
-        domain = dataset.domains[self.target]
-        known = domain.indices(split)
-        known = known[domain.has_points()[known]]
-        faces = draw_faces(known, self.batch_size, randomness, f"{self.target}, {split}, with landmarks")
-        images, points = domain.images[faces], domain.points[faces]
-        flipped = randomness.random(len(faces)) < 0.5
-        images[flipped] = flip_images(images[flipped])
-        points[flipped] = flip_points(points[flipped], self.size_px)
-        return {"condition": self._planes(points), "image": to_tensor(images)}
+    def _told(self, batch: Batch) -> Tensor:
+        images = [batch["source"]] if self.translates_images else []
+        planes = [batch[f"{self.taken}_planes"]] if self.conditions else []
+        return torch.cat([*images, *planes], dim=1)
 
-    def training_step(self, batch: Batch, step: int, backward: Backward) -> dict[str, Tensor]:
-        """Update the discriminator, then the generator."""
-        condition, real = batch["condition"], batch["image"]
-        fake = self.networks["generator"](condition)
+    def _generate(self, told: Tensor) -> Tensor:
+        network = self.networks["generator"]
+        if self.options.colors == "planes":
+            return network(told)
+        colors = self._planes(told, ("colors",))[:, :, 0, 0]
+        return network(self._planes(told, self.drawn), colors)
 
-        judged_real = bce_gan(self._judge(condition, real), is_real=True)
-        judged_fake = bce_gan(self._judge(condition, fake.detach()), is_real=False)
-        discriminator_loss = 0.5 * (judged_real + judged_fake)
-        self._update("discriminator", discriminator_loss, backward)
+    def _judge(self, told: Tensor, image: Tensor) -> Tensor:
+        return self.networks["discriminator"](torch.cat([self._planes(told, self.judged), image], dim=1))
 
-        set_trainable([self.networks["discriminator"]], False)
-        gan_loss = bce_gan(self._judge(condition, fake), is_real=True)
-        set_trainable([self.networks["discriminator"]], True)
-        l1_loss = self.options.lambda_l1 * l1(fake, real)
-        self._update("generator", gan_loss + l1_loss, backward)
+    def _planes(self, told: Tensor, names: Sequence[str]) -> Tensor:
+        """Return of what is told the planes of these conditions."""
+        parts = torch.split(told, [CHANNELS[name] for name in self.told], dim=1)
+        return torch.cat([told[:, :0], *(parts[self.told.index(name)] for name in names)], dim=1)
 
-        losses = {"discriminator": discriminator_loss, "gan": gan_loss, "l1": l1_loss}
-        return {name: loss.detach() for name, loss in losses.items()}
-
-    def _judge(self, condition: Tensor, image: Tensor) -> Tensor:
-        return self.networks["discriminator"](torch.cat([condition, image], dim=1))
-
-    def _update(self, name: str, loss: Tensor, backward: Backward) -> None:
-        self.optimizers[name].zero_grad(set_to_none=True)
-        backward(loss)
-        self.optimizers[name].step()
+    def ways(self) -> Sequence[Way]:
+        """Return the source's faces, and where no partner is known also the target's, which show themselves."""
+        asks_colors = "colors" in self.told or self.translates_images
+        if self.translates_images:
+            return (Way(self.source, self.target, "pair", asks_colors),)
+        return (
+            Way(self.source, self.target, "none", asks_colors),
+            Way(self.target, self.target, "itself", asks_colors),
+        )
 
     def inputs(self, domain: DomainArrays, indices: np.ndarray) -> Tensor:
-        """Return the landmark planes of these faces, Bx1xSxS; empty planes where landmarks are unknown."""
-        return self._planes(domain.points[indices])
+        """Return what the generator is told of these faces, BxPxSxS; 0 where landmarks or colours are unknown.
 
-    def _planes(self, points: np.ndarray) -> Tensor:
-        planes = [landmark_planes(face, self.size_px, self.options.landmarks) for face in points]
-        return torch.from_numpy(np.stack(planes))
+        The noise of a face is the same each time.
+        """
+        points = torch.from_numpy(np.array(domain.points[indices]))
+        colors = torch.from_numpy(color_values(domain.rows.take(indices).to_pylist()))
+        told = [
+            tell(self.options, self.conditions, own[None], values[None], np.random.default_rng(face), False)
+            for own, values, face in zip(points, colors, indices.tolist(), strict=True)
+        ]
+        planes = torch.cat([each["planes"] for each in told])
+        images = [to_tensor(domain.images[indices])] if self.translates_images else []
+        return torch.cat([*images, planes], dim=1)
 
     @torch.no_grad()
     def translate(self, inputs: Tensor, to: str) -> Tensor:
-        """Return Bx3xSxS images of the target domain with the landmarks of Bx1xSxS planes.
+        """Return Bx3xHxW images of the target domain for what `inputs` tell, BxPxHxW.
 
-        The planes go through one by one, since batch norm would mix what they become.
+        Faces go through one by one, since batch norm would mix what they become.
         """
         if to != self.target:
             raise ValueError(f"pix2pix makes images of {self.target} only, not of {to}")
         network = self.networks["generator"]
-        training = network.training
+        modes = {module: module.training for module in network.modules()}
         network.eval()
-        for module in network.modules():
+        for module in modes:
             if isinstance(module, nn.Dropout):
                 module.train(self.options.test_dropout)
-        images = torch.cat([network(plane[None]) for plane in inputs])
-        network.train(training)
-        return images
+        try:
+            make = partial(padded, self._generate, multiple=self.size_px)
+            return torch.cat([make(told[None]) for told in inputs])
+        finally:
+            for module, mode in modes.items():
+                module.training = mode
 
     def sample_inputs(self, dataset: Dataset, count: int) -> Batch:
-        """Return validation images and landmark planes of both domains."""
+        """Return of validation faces what is told and what their images should be or, of the source's, are."""
+        if self.translates_images:
+            source, target = _validation_pairs(dataset, count)
+            partners = to_tensor(dataset.domains[self.target].images[target])
+            return {
+                "source": self.inputs(dataset.domains[self.source], source),
+                "source_image": partners,
+            }
         inputs: Batch = {}
         for role, name in (("target", self.target), ("source", self.source)):
             faces = validation_faces(dataset, name, count)
-            inputs[f"{role}_plane"] = self.inputs(dataset.domains[name], faces)
+            inputs[role] = self.inputs(dataset.domains[name], faces)
             inputs[f"{role}_image"] = to_tensor(dataset.domains[name].images[faces])
         return inputs
 
     def sample_columns(self, inputs: Batch) -> list[Tensor]:
-        """Return the target's landmarks, what they become, the real image; then the source's three."""
+        """Return what is told (image, landmarks, colours), what it becomes, and the real image, of each role."""
         columns: list[Tensor] = []
         for role in ("target", "source"):
-            plane = inputs[f"{role}_plane"]
-            columns += [plane, self.translate(plane, self.target), inputs[f"{role}_image"]]
+            if role in inputs:
+                told = inputs[role]
+                columns += [*self._shown(told), self.translate(told, self.target), inputs[f"{role}_image"]]
         return columns
+
+    def _shown(self, told: Tensor) -> list[Tensor]:
+        shown = [self._planes(told, (name,)) for name in ("image", "landmarks") if name in self.told]
+        return [*shown, swatches(self._planes(told, ("colors",)))] if "colors" in self.told else shown
+
+
+def swatches(planes: Tensor) -> Tensor:
+    """Return Bx9xHxW planes of colours as pictures, Bx3xHxW: skin above hair above eyes."""
+    height = planes.shape[-2]
+    ends = [0, height // 3, 2 * height // 3, height]
+    bands = [planes[:, 3 * band : 3 * band + 3, ends[band] : ends[band + 1]] for band in range(3)]
+    return torch.cat(bands, dim=-2)
+
+
+def _channels(conditions: Sequence[str]) -> int:
+    return sum(CHANNELS[name] for name in conditions)
+
+
+def _validation_pairs(dataset: Dataset, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the first pairs of the validation split, of the training split where that is empty: source, target."""
+    if dataset.pairs is None:
+        raise ValueError("the dataset has no pairs")
+    split = dataset.pairs["split"].to_numpy(zero_copy_only=False)
+    rows = np.flatnonzero(split == ("val" if "val" in split else "train"))[:count]
+    source, target = (dataset.pairs[role].to_numpy()[rows] for role in ("source", "target"))
+    return source, target

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -38,3 +39,8 @@ class ImagePool:
         """Go on from a state that `state_dict` returned."""
         self._images = [image.to(device) for image in state["images"]]
         self._generator.set_state(state["generator"])
+
+
+def image_pools(names: Sequence[str], size: int, generator: torch.Generator) -> dict[str, ImagePool]:
+    """Return a pool for each name, with its randomness drawn from `generator`."""
+    return {name: ImagePool(size, seed=int(torch.randint(2**62, (), generator=generator))) for name in names}

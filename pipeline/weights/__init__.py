@@ -242,6 +242,27 @@ FETCHED = {
             None,
             (*_FACE_ALIGNMENT, ("onnxruntime", INSTALL_SCREEN)),
         ),
+        Fetched(
+            "vgg16",
+            "features for the perceptual loss (VGG16)",
+            "https://download.pytorch.org/models/vgg16-397923af.pth",
+            "vgg16-397923af.pth",
+            "VGG16 by Simonyan and Zisserman 2015, torchvision's, trained on ImageNet",
+            "none stated for the weights, ImageNet is not for commercial use; BSD-3-Clause (torchvision)",
+            "397923af",
+            (),
+        ),
+        Fetched(
+            "inception-resnet-v1",
+            "encoder of face features (Inception-ResNet-v1)",
+            "https://github.com/timesler/facenet-pytorch/releases/download/v2.2.9/"
+            "20180408-102900-casia-webface.pt",
+            "20180408-102900-casia-webface.pt",
+            "FaceNet by David Sandberg, converted by Tim Esler, trained on CASIA-WebFace",
+            "none stated for the weights, CASIA-WebFace is for research; MIT (facenet-pytorch)",
+            None,
+            (),
+        ),
     )
 }
 TABLE: Mapping[str, Shipped | Fetched] = {**SHIPPED, **FETCHED}

@@ -3,8 +3,8 @@ import math
 import pytest
 import torch
 
-from pipeline.methods.losses import bce_gan, l1, lsgan
-from pipeline.methods.pool import ImagePool
+from pipeline.methods.losses import bce_gan, feature_distance, judged_lsgan, l1, lsgan
+from pipeline.methods.pool import ImagePool, image_pools
 
 LOGITS = torch.tensor([[0.0, 2.0], [-1.0, 1.0]])
 
@@ -26,6 +26,19 @@ def test_bce_is_the_mean_cross_entropy() -> None:
 
 def test_l1_is_the_mean_absolute_difference() -> None:
     assert l1(LOGITS, torch.zeros(2, 2)).item() == pytest.approx(1.0)
+
+
+def test_a_discriminator_pays_half_for_real_and_half_for_fake() -> None:
+    real, fake = torch.tensor([1.0, 3.0]), torch.tensor([0.0, 2.0])
+    assert judged_lsgan(real, fake).item() == pytest.approx((2 + 2) / 2)
+
+
+def test_features_differ_by_the_mean_of_their_layers_however_large_these_are() -> None:
+    features = [torch.zeros(1, 1, 4, 4), torch.zeros(1, 8, 2, 2)]
+    wanted = [torch.full((1, 1, 4, 4), 2.0), torch.full((1, 8, 2, 2), 1.0)]
+    assert feature_distance(features, wanted).item() == pytest.approx((4 + 1) / 2)
+    with pytest.raises(ValueError, match="shorter"):
+        feature_distance(features, wanted[:1])
 
 
 def _exchanged(pool: ImagePool, numbers: range) -> list[float]:
@@ -54,3 +67,10 @@ def test_a_pool_goes_on_from_its_state() -> None:
     other = ImagePool(3, seed=1)
     other.load_state_dict(state, torch.device("cpu"))
     assert _exchanged(other, range(7, 30)) == _exchanged(pool, range(7, 30))
+
+
+def test_each_pool_has_a_randomness_of_its_own_that_depends_on_the_generator_alone() -> None:
+    once, again = (image_pools(("target", "source"), 3, torch.Generator().manual_seed(5)) for _ in range(2))
+    exchanged = {name: _exchanged(pool, range(50)) for name, pool in once.items()}
+    assert exchanged == {name: _exchanged(pool, range(50)) for name, pool in again.items()}
+    assert exchanged["target"] != exchanged["source"]

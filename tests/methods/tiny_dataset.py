@@ -8,38 +8,57 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.datasets.arrays import write_domain
+from pipeline.datasets.arrays import Dataset, load_dataset, write_domain
+from pipeline.experiments import Experiment, as_dict, read_experiment
 
 COLORS = {"photo": (220, 120, 60), "anime": (60, 120, 220)}
+_RESNET = {"generator": {"width": 4, "blocks": 2}, "discriminator": {"width": 4, "layers": 2}}
 OPTIONS: dict[str, dict[str, Any]] = {
-    "cyclegan": {
-        "generator": {"width": 8, "blocks": 1},
-        "discriminator": {"width": 8, "layers": 2},
-        "pool_size": 2,
+    "cyclegan": {**_RESNET, "pool_size": 2},
+    "getgan": {**_RESNET, "pool_size": 2},
+    "cut": {**_RESNET, "patches": 8},
+    "ugatit": {
+        "generator": {"width": 4, "blocks": 1},
+        "discriminator": {"width": 4, "global_layers": 4, "local_layers": 3},
+    },
+    "discogan": {"size_px": 64, "batch_size": 2, "width": 4, "augment": {"enlarge": 1.0}},
+    "munit": {
+        "generator": {"width": 4, "blocks": 1, "style": 2, "mlp": 8},
+        "discriminator": {"width": 4, "layers": 2, "scales": 2},
     },
     "pix2pix": {"generator": {"width": 8}, "discriminator": {"width": 8, "layers": 2}},
 }
+METHODS = tuple(OPTIONS)
 
 
-def experiment(method: str, **options: Any) -> dict[str, Any]:
-    """Return a resolved experiment on 32 px."""
-    common = {"name": f"tiny-{method}", "method": method, "domains": ["photo", "anime"], "size_px": 32}
-    return {**common, "steps": 10, "seed": 0, "batch_size": 1, **OPTIONS[method], **options}
+def experiment(method: str, **options: Any) -> Experiment:
+    """Return an experiment of tiny networks on 32 px (64 for DiscoGAN)."""
+    common = {"method": method, "domains": ["photo", "anime"], "size_px": 32, "steps": 10}
+    return read_experiment({**common, **OPTIONS[method], **options})
 
 
 def write_dataset(folder: Path, method: str, count: int = 8, **options: Any) -> Path:
     """Write a dataset whose last two faces are for validation and test, and whose first lacks landmarks."""
     resolved = experiment(method, **options)
-    size = resolved["size_px"]
+    size = resolved.size_px
     splits = ["train"] * (count - 2) + ["val", "test"]
-    for domain in resolved["domains"]:
+    for domain in resolved.domains:
         rng = np.random.default_rng(len(domain) + ord(domain[0]))
         points = rng.uniform(6, size - 6, (count, 68, 2)).astype(np.float32)
         images = np.full((count, size, size, 3), 40, dtype=np.uint8)
         for image, face in zip(images, points.round().astype(int), strict=True):
             image[face[:, 1], face[:, 0]] = COLORS[domain]
         points[0] = np.nan
-        rows = [{"face_id": f"{domain}-{n}", "split": split} for n, split in enumerate(splits)]
+        rows = [
+            {"face_id": f"{domain}-{n}", "split": split, "skin_rgb": COLORS[domain], "weight": 1.0}
+            for n, split in enumerate(splits)
+        ]
         write_domain(folder, domain, images, count, size, points, rows)
-    (folder / "experiment.json").write_text(json.dumps(resolved))
+    described = {"name": f"tiny-{method}", **as_dict(resolved)}
+    (folder / "experiment.json").write_text(json.dumps(described))
     return folder
+
+
+def open_dataset(folder: Path, method: str, **options: Any) -> Dataset:
+    """Write such a dataset and open it."""
+    return load_dataset(write_dataset(folder, method, **options))
