@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -28,10 +29,7 @@ def main() -> None:
     pictures = find_real_pictures()
     if pictures is None:
         sys.exit(MISSING)
-    sources = {
-        name: {"kind": "folder", "path": str(pictures / "train" / folder), "domain": domain, "limit": LIMIT}
-        for name, (folder, domain) in SETS.items()
-    }
+    sources = real_sources(pictures)
     experiments = yaml.safe_load((REPOSITORY / "params.yaml").read_text())["experiments"]
     with tempfile.TemporaryDirectory() as folder:
         workspace = Workspace(Path(folder) / "workspace", sources, experiments)
@@ -45,6 +43,14 @@ def main() -> None:
         if sys.argv[1:]:
             for made in ("report", "models"):
                 shutil.copytree(workspace.folder / made, Path(sys.argv[1]) / made, dirs_exist_ok=True)
+
+
+def real_sources(pictures: Path) -> dict[str, dict[str, Any]]:
+    """Return the entries of the bulk sets of photographs and of anime."""
+    return {
+        name: {"kind": "folder", "path": str(pictures / "train" / folder), "domain": domain, "limit": LIMIT}
+        for name, (folder, domain) in SETS.items()
+    }
 
 
 if __name__ == "__main__":

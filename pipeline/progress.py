@@ -11,10 +11,17 @@ from tqdm import tqdm
 T = TypeVar("T")
 
 
-def counter(description: str, total: int | None, unit: str) -> tqdm:
-    """Return a bar on standard error that its owner moves on; use it as a context manager."""
+def counter(description: str, total: int | None, unit: str, done: int = 0) -> tqdm:
+    """Return a bar on standard error that its owner moves on from `done`; use it as a context manager."""
     interval = 0.1 if sys.stderr.isatty() else 10.0
-    return tqdm(desc=description, total=total, unit=unit, mininterval=interval, maxinterval=max(interval, 10))
+    return tqdm(
+        desc=description,
+        total=total,
+        unit=unit,
+        initial=done,
+        mininterval=interval,
+        maxinterval=max(interval, 10),
+    )
 
 
 def follow(description: str, items: Collection[T], unit: str) -> Iterator[T]:
@@ -23,3 +30,8 @@ def follow(description: str, items: Collection[T], unit: str) -> Iterator[T]:
         for item in items:
             yield item
             progress.update()
+
+
+def note(message: str) -> None:
+    """Say something on standard error without tearing a bar apart."""
+    tqdm.write(message, file=sys.stderr)

@@ -10,19 +10,26 @@ from torch import Tensor
 
 from pipeline.parts import atomic_path
 
+# No loss of a training that goes well comes near it, whatever its weight.
+EXPLODED = 1e6
+
 
 class Divergence(NamedTuple):
-    """The first loss that was no number, and in which step, counted from 1."""
+    """The first loss that was no number or exploded, what it was, and in which step, counted from 1."""
 
     loss: str
+    value: float
     step: int
 
 
 class Curves:
-    """Means of every loss over windows of steps; losses stay on the device until their window is closed."""
+    """Means of every loss over windows of steps; losses stay on the device until their window is closed.
+
+    A loss that is not part of every step is averaged over the steps that have it.
+    """
 
     def __init__(self) -> None:
-        self._steps: list[int] = []
+        self._steps: dict[str, list[int]] = {}
         self._means: dict[str, list[float]] = {}
         self._window: list[dict[str, Tensor]] = []
 
@@ -31,36 +38,42 @@ class Curves:
         self._window.append(losses)
 
     def find_divergence(self, step: int) -> Divergence | None:
-        """Return the first loss of the open window that is not finite; `step` is the last one added."""
-        if not self._window:
+        """Return the first loss of the open window that is beyond all bounds; `step` is the last one added."""
+        found = [
+            (row, name, loss) for row, losses in enumerate(self._window) for name, loss in losses.items()
+        ]
+        if not found:
             return None
-        values = torch.stack([torch.stack(list(losses.values())) for losses in self._window])
-        broken = (~values.isfinite()).nonzero().tolist()
+        values = torch.stack([loss.float() for _, _, loss in found])
+        broken = (~(values.abs() < EXPLODED)).nonzero().flatten().tolist()
         if not broken:
             return None
-        row, column = broken[0]
-        return Divergence(list(self._window[row])[column], step - len(self._window) + 1 + row)
+        row, name, _ = found[broken[0]]
+        return Divergence(name, values[broken[0]].item(), step - len(self._window) + 1 + row)
 
     def close_window(self, step: int) -> dict[str, float]:
         """Return the means since the last closed window and keep them as the curves' next points."""
-        means = {
-            name: torch.stack([losses[name] for losses in self._window]).mean().item()
-            for name in self._window[0]
-        }
+        gathered: dict[str, list[Tensor]] = {}
+        for losses in self._window:
+            for name, loss in losses.items():
+                gathered.setdefault(name, []).append(loss.float())
+        names = list(gathered)
+        # One transfer from the device for all losses.
+        values = torch.stack([torch.stack(gathered[name]).mean() for name in names]).tolist() if names else []
         self._window = []
-        self._steps.append(step)
-        for name, mean in means.items():
+        for name, mean in zip(names, values, strict=True):
+            self._steps.setdefault(name, []).append(step)
             self._means.setdefault(name, []).append(mean)
-        return means
+        return dict(zip(names, values, strict=True))
 
-    def write(self, folder: Path) -> None:
-        """Write `<loss>.tsv` with the columns `step` and `<loss>`, which is how DVCLive lays plots out."""
+    def write(self, folder: Path, suffix: str = "") -> None:
+        """Write `<loss><suffix>.tsv` with the columns `step` and `<loss>`, which is how DVCLive lays plots out."""
         for name, means in self._means.items():
             lines = [
                 f"step\t{name}",
-                *(f"{step}\t{mean:.6g}" for step, mean in zip(self._steps, means, strict=True)),
+                *(f"{step}\t{mean:.6g}" for step, mean in zip(self._steps[name], means, strict=True)),
             ]
-            with atomic_path(folder / f"{name}.tsv") as path:
+            with atomic_path(folder / f"{name}{suffix}.tsv") as path:
                 path.write_text("\n".join(lines) + "\n")
 
     def state_dict(self) -> dict[str, Any]:

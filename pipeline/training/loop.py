@@ -4,152 +4,163 @@ from __future__ import annotations
 
 import shutil
 import signal
-import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
 
 import torch
-from torch.optim import Optimizer
 
 from pipeline.datasets.arrays import load_dataset
 from pipeline.errors import UserError
-from pipeline.methods import Method, build_method
+from pipeline.experiments import Experiment, read_experiment
+from pipeline.parts import write_json
 from pipeline.progress import counter
-from pipeline.training.checkpoints import CHECKPOINT_NAME, load_checkpoint, save_checkpoint, save_weights
-from pipeline.training.curves import Curves
+from pipeline.training.interruption import leave, noted_signals
+from pipeline.training.machine import Machine
 from pipeline.training.reproducible import reproducible
-from pipeline.training.samples import save_grid
+from pipeline.training.session import INITIAL, Score, Session
 
-try:
-    from lightning_fabric import Fabric
-except ModuleNotFoundError:  # the same library inside the package `lightning`
-    from lightning.fabric import Fabric  # type: ignore[import-not-found, no-redef]
-
-LOG_EVERY = 10
-CHECKPOINTS = 5
-SAMPLES = 4
-WEIGHTS = "weights"
+# Grids of samples, evenly over a training; with each a checkpoint.
+GRIDS = 5
+WEIGHTS, CURVES, SAMPLES = "weights", "curves", "samples"
+# A checkpoint too where so long has gone by without one: what a kill can cost.
+_SAVE_AFTER_S = 300
+_REPORT_AFTER_S = 5
 
 
-class Diverged(UserError):
-    """A loss is no longer a number."""
+def train(
+    dataset_folder: Path,
+    checkpoint_folder: Path,
+    out_folder: Path,
+    *,
+    accelerator: str = "auto",
+    devices: int = 1,
+    max_steps: int | None = None,
+    score: Score | None = None,
+    status: Path | None = None,
+) -> None:
+    """Train the dataset's experiment from each of its seeds, or go on where its checkpoints stand.
 
-
-def train(dataset_folder: Path, checkpoint_folder: Path, out_folder: Path, accelerator: str = "auto") -> None:
-    """Train the dataset's experiment, or go on where its checkpoint stands.
-
-    `out_folder` gets `weights/<network>.safetensors`, `curves/<loss>.tsv` and `samples/step-000050.png`;
-    `checkpoint_folder` one checkpoint and its own copy of the samples. An interruption (SIGTERM, Ctrl-C) ends
-    the step, saves and leaves; after a kill the training goes on from the last fifth of its steps. On the CPU
-    it comes out bit for bit as if undisturbed, for all arithmetic is deterministic, batches depend on seed
-    and step alone, and the number of threads, on which sums depend, is always the same.
+    `out_folder` gets `weights/seed-<n>/<network>.safetensors`, `samples/seed-<n>/step-000050.png` and
+    `curves/<loss>.tsv` (`<loss>.seed-<n>.tsv` for all seeds but the first); `checkpoint_folder` the checkpoints, and
+    `status` now and then a small JSON file that says how far it is. An interruption (SIGTERM, Ctrl-C) ends the step,
+    saves and leaves. After a kill the training goes on from the last checkpoint; it comes out bit for bit as if
+    undisturbed on the CPU, and on a GPU where the experiment is `deterministic`, for batches depend on seed and step
+    alone. `max_steps` ends each seed's training early, at the state of that step. `score` judges weights on validation
+    faces, the lower the better, where the experiment selects the best ones.
     """
     dataset = load_dataset(dataset_folder)
-    experiment, steps = dataset.experiment, int(dataset.experiment["steps"])
-    save_every = max(steps // CHECKPOINTS, 1)
-    fabric = Fabric(accelerator=accelerator, devices=1, precision=experiment.get("precision", "32-true"))
-    with reproducible(fabric.device), _noted_signals() as signals:
-        method, curves = _set_up(fabric, experiment), Curves()
-        step = load_checkpoint(checkpoint_folder, experiment, method, curves, fabric.device)
-        _restore_samples(checkpoint_folder, out_folder)
-        inputs = fabric.to_device(method.sample_inputs(dataset, SAMPLES))
-        with counter(f"training {experiment['name']}", steps, "step") as progress:
-            progress.update(step)
-            while step < steps:
-                _set_learning_rate(method, step, steps)
-                batch = fabric.to_device(method.batch(dataset, "train", step))
-                curves.add(method.training_step(batch, step, fabric.backward))
-                step += 1
+    experiment = read_experiment(dataset.experiment)
+    if experiment.select == "best_val_kid" and score is None:
+        raise UserError("select: best_val_kid needs something that scores; use select: last on this machine")
+    machine = Machine(experiment, accelerator, devices)
+    with reproducible(machine.device, experiment.deterministic), noted_signals() as signals:
+        for seed in experiment.seeds:
+            suffix = "" if seed == experiment.seeds[0] else f".seed-{seed}"
+            with _explained(experiment):
+                session = Session(dataset, experiment, seed, machine, checkpoint_folder / f"seed-{seed}")
+                session.restore(dataset_folder / INITIAL)
+                _restore_samples(session.folder / SAMPLES, out_folder / SAMPLES / f"seed-{seed}")
+                run = _Run(session, machine, signals, out_folder, suffix, status)
+                run.until(max_steps, score if experiment.select == "best_val_kid" else None)
+            if machine.rank == 0:
+                session.curves.write(out_folder / CURVES, suffix)
+                session.save_weights(out_folder / WEIGHTS / f"seed-{seed}")
+
+
+@dataclass
+class _Run:
+    """Does the steps of one session, and what is due between them."""
+
+    session: Session
+    machine: Machine
+    signals: list[int]
+    out: Path
+    suffix: str
+    status: Path | None
+    saved_at: float = field(default_factory=time.monotonic)
+    reported_at: float = field(default_factory=time.monotonic)
+
+    def until(self, max_steps: int | None, score: Score | None) -> None:
+        """Train until the experiment's last step, or until `max_steps`."""
+        session, planned = self.session, self.session.planned_steps
+        steps = min(planned, max_steps or planned)
+        log_every, sample_every = min(100, max(10, planned // 100)), max(planned // GRIDS, 1)
+        turns = session.turns()
+        with counter(f"training {session.name}{self.suffix}", steps, "step", session.step) as progress:
+            while session.step < steps:
+                session.advance(turns())
                 progress.update()
-                log = step % LOG_EVERY == 0 or step == steps
-                save = step % save_every == 0 or step == steps
-                if log or save or signals:
-                    _refuse_divergence(curves, step, checkpoint_folder)
+                is_last = session.step == steps
+                log = session.step % log_every == 0 or is_last
+                sample = session.step % sample_every == 0 or is_last
+                leaving = self._is_asked_to_leave(log)
+                save = sample or leaving or self._is_due(log)
+                if log or save:
+                    session.refuse_divergence()
                 if log:
-                    progress.set_postfix(curves.close_window(step), refresh=False)
+                    means = session.curves.close_window(session.step)
+                    progress.set_postfix(means, refresh=False)
+                    self._report(means, progress.format_dict["rate"], steps, is_last)
+                if sample and self.machine.rank == 0:
+                    session.sample(self.out / SAMPLES / f"seed-{session.seed}", score)
                 if save:
-                    _save_samples(checkpoint_folder, out_folder, method, inputs, step)
-                if save or signals:
-                    save_checkpoint(checkpoint_folder, experiment, method, curves, step)
-                    curves.write(out_folder / "curves")
-                if signals:
-                    _leave(signals[0])
-    curves.write(out_folder / "curves")
-    save_weights(out_folder / WEIGHTS, method)
+                    session.save()
+                    self.saved_at = time.monotonic()
+                if leaving:
+                    leave(self.signals[0] if self.signals else signal.SIGTERM)
 
+    def _is_asked_to_leave(self, log: bool) -> bool:
+        """Say whether a signal has come; several processes ask each other now and then, and leave together."""
+        if self.machine.world == 1:
+            return bool(self.signals)
+        return log and self.machine.any(bool(self.signals))
 
-def _set_up(fabric: Fabric, experiment: dict[str, Any]) -> Method:
-    """Build the method from the experiment's seed; each network and optimiser is set up on its own."""
-    torch.manual_seed(experiment["seed"])
-    method = build_method(experiment, torch.Generator().manual_seed(experiment["seed"]))
-    for name, network in method.networks.items():
-        method.networks[name] = fabric.setup_module(network)
-    for name, optimizer in method.optimizers.items():
-        method.optimizers[name] = cast(Optimizer, fabric.setup_optimizers(optimizer))
-    return method
+    def _is_due(self, log: bool) -> bool:
+        """Say whether a checkpoint is due: by steps, or by time, of which several processes ask together."""
+        every = self.session.experiment.checkpoint_every
+        if every is not None:
+            return self.session.step % every == 0
+        late = time.monotonic() - self.saved_at > _SAVE_AFTER_S
+        return self.machine.any(late) if log else late and self.machine.world == 1
 
-
-def learning_rate_factor(step: int, steps: int) -> float:
-    """Return 1 over the first half of the steps (counted from 0), then on a line that reaches 0 at the end."""
-    return min(1.0, (steps - step) / (steps - steps // 2))
-
-
-def _set_learning_rate(method: Method, step: int, steps: int) -> None:
-    for optimizer in method.optimizers.values():
-        for group in optimizer.param_groups:
-            group.setdefault("initial_lr", group["lr"])
-            group["lr"] = group["initial_lr"] * learning_rate_factor(step, steps)
-
-
-def _refuse_divergence(curves: Curves, step: int, checkpoint_folder: Path) -> None:
-    if divergence := curves.find_divergence(step):
-        checkpoint = checkpoint_folder / CHECKPOINT_NAME
-        good = f"the last good state is {checkpoint}" if checkpoint.exists() else "there is no checkpoint yet"
-        raise Diverged(
-            f"the loss {divergence.loss} is not a finite number in step {divergence.step}; {good}; "
-            "lower learning_rate or the loss's weight"
+    def _report(self, means: dict[str, float], steps_per_s: float | None, steps: int, is_last: bool) -> None:
+        """Write how far the training is, for who watches it from outside."""
+        now = time.monotonic()
+        is_due = is_last or now - self.reported_at > _REPORT_AFTER_S
+        if self.status is None or self.machine.rank or not is_due:
+            return
+        self.reported_at = now
+        experiment = self.session.experiment
+        per_step = experiment.batch_size * experiment.accumulate * self.machine.world
+        write_json(
+            self.status,
+            {
+                "seed": self.session.seed,
+                "step": self.session.step,
+                "steps": steps,
+                "images_per_s": round((steps_per_s or 0.0) * per_step, 2),
+                "losses": {name: round(value, 5) for name, value in means.items()},
+            },
         )
 
 
-def _save_samples(
-    checkpoint_folder: Path, out_folder: Path, method: Method, inputs: dict[str, torch.Tensor], step: int
-) -> None:
-    columns = method.sample_columns(inputs)
-    for folder in (checkpoint_folder, out_folder):
-        save_grid(folder / "samples" / f"step-{step:06d}.png", columns)
-
-
-def _restore_samples(checkpoint_folder: Path, out_folder: Path) -> None:
-    """Bring back the samples of before an interruption: DVC empties a stage's outputs before it runs."""
-    if (checkpoint_folder / "samples").exists():
-        shutil.copytree(checkpoint_folder / "samples", out_folder / "samples", dirs_exist_ok=True)
-
-
 @contextmanager
-def _noted_signals() -> Iterator[list[int]]:
-    """Yield the list of SIGTERM and SIGINT received: a step is never cut in two. The second one acts at once."""
-    received: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield received
-        return
-    previous = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-
-    def note(number: int, _: object) -> None:
-        received.append(number)
-        signal.signal(number, previous[signal.Signals(number)])
-
-    for number in previous:
-        signal.signal(number, note)
+def _explained(experiment: Experiment) -> Iterator[None]:
+    """Say what to lower where the device's memory is too small."""
     try:
-        yield received
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+        yield
+    except torch.OutOfMemoryError as error:
+        raise UserError(
+            f"the device's memory is too small: {str(error).split('.')[0]}; lower batch_size "
+            f"({experiment.batch_size}; accumulate makes up for it), size_px ({experiment.size_px}) or the "
+            "generator's width, or set precision: bf16"
+        ) from None
 
 
-def _leave(number: int) -> None:
-    if number == signal.SIGINT:
-        raise KeyboardInterrupt
-    raise SystemExit(128 + number)
+def _restore_samples(kept: Path, out: Path) -> None:
+    """Bring back the samples of before an interruption: DVC empties a stage's outputs before it runs."""
+    if kept.exists():
+        shutil.copytree(kept, out, dirs_exist_ok=True)
