@@ -23,7 +23,11 @@ MAY_BE_LISTED = {
     "pipeline.params": "validates params.yaml, whose values DVC tracks; but experiments have defaults in it",
     "pipeline.reasons": "checks rejections on write; but the report prints it",
 }
+# What the command puts into a stage that must not import it: training on a machine with a GPU and little else.
+PUT_IN = {"train": ["pipeline.evaluation.validation"]}
 GRAPH = grimp.build_graph("pipeline")
+# What lies behind it is not the stages' either: they see values, which DVC tracks.
+GRAPH.remove_module("pipeline.params")
 
 
 def file_of(module: str) -> Path:
@@ -38,7 +42,8 @@ def has_code(file: Path) -> bool:
 
 def imported_by(stage: str) -> set[Path]:
     module = f"pipeline.stages.{stage}"
-    modules = GRAPH.find_upstream_modules(module) | {module}
+    roots = [module, *PUT_IN.get(stage, ())]
+    modules = set(roots).union(*(GRAPH.find_upstream_modules(root) for root in roots))
     return {file_of(name) for name in modules if not is_left_out(name) and has_code(file_of(name))}
 
 

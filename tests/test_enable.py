@@ -51,7 +51,13 @@ def params() -> dict:
 def without_lines_of(recipe: str, text: str) -> list[str]:
     """Return the lines of params.yaml that the recipe did not bring."""
     brought = [line.strip() for line in recipe.splitlines()]
-    return [line for line in text.splitlines() if line in SHIPPED.splitlines() or line.strip() not in brought]
+    shipped, left = SHIPPED.splitlines(), []
+    for line in text.splitlines():
+        if shipped and line == shipped[0]:
+            left.append(shipped.pop(0))
+        elif line.strip() not in brought:
+            left.append(line)
+    return left
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from pipeline.datasets.arrays import Dataset, DomainArrays
 from pipeline.datasets.conditions import to_images
 from pipeline.errors import UserError
-from pipeline.methods.base import Method
-from pipeline.methods.cyclegan import CycleGan
-from pipeline.methods.pix2pix import Pix2Pix
+from pipeline.experiments import read_experiment
+from pipeline.methods.base import Method, Way
 
 _BATCH = 16
 
@@ -41,48 +42,80 @@ class Translation:
 def translations(method: Method, dataset: Dataset) -> Iterator[Translation]:
     """Yield each translation that the method is for, over the test faces.
 
-    CycleGAN: both ways, compared with the input after the way back. pix2pix: from the target's own landmarks,
-    compared with the real image, and from the source's landmarks, which is what it is for.
+    Raises `UserError` where a translation has fewer than 2 test faces, or test pairs where it is judged by pairs.
     """
-    if isinstance(method, CycleGan):
-        for of, to in ((method.source, method.target), (method.target, method.source)):
-            faces = _test_faces(dataset.domains[of], of)
-            outputs = _run(method, dataset.domains[of], faces, to)
-            back = _run(method, dataset.domains[of], faces, to, back_to=of)
-            truth = np.array(dataset.domains[of].images[faces])
-            yield Translation(of, to, faces, outputs, truth, back, asks_colors=True)
-    elif isinstance(method, Pix2Pix):
-        for of in (method.target, method.source):
-            domain = dataset.domains[of]
-            faces = _test_faces(domain, of)
-            faces = faces[domain.has_points()[faces]]
-            outputs = _run(method, domain, faces, method.target)
-            has_truth = of == method.target
-            yield Translation(
-                of,
-                method.target,
-                faces,
-                outputs,
-                truth=np.array(domain.images[faces]) if has_truth else None,
-                compared=outputs if has_truth else None,
-                asks_colors=False,
-            )
-    else:
-        raise NotImplementedError(f"no test translations are known for {type(method).__name__}")
+    for way in method.ways():
+        of, to = dataset.domains[way.of], dataset.domains[way.to]
+        faces, partners = (
+            _test_pairs(dataset, way) if way.truth == "pair" else (_test_faces(dataset, way), None)
+        )
+        outputs = translate_faces(method, of, faces, way.to)
+        truth, compared = None, None
+        if way.truth == "way_back":
+            truth, compared = of.images[faces], _there_and_back(method, of, faces, way)
+        elif way.truth == "itself":
+            truth, compared = of.images[faces], outputs
+        elif way.truth == "pair":
+            truth, compared = to.images[partners], outputs
+        truth = None if truth is None else np.array(truth)
+        yield Translation(way.of, way.to, faces, outputs, truth, compared, way.asks_colors)
 
 
-def _test_faces(domain: DomainArrays, name: str) -> np.ndarray:
-    faces = domain.indices("test")
-    if len(faces) < 2:
-        raise UserError(f"{name}: {len(faces)} test faces; raise catalogue.split.test or add images")
-    return faces
+def usable_faces(dataset: Dataset, domain: str, split: str) -> np.ndarray:
+    """Return where the faces of a split lie, without those whose landmarks the experiment needs and nobody knows."""
+    arrays = dataset.domains[domain]
+    faces = arrays.indices(split)
+    return faces[arrays.has_points()[faces]] if _needs_landmarks(dataset) else faces
+
+
+def translate_faces(method: Method, domain: DomainArrays, faces: np.ndarray, to: str) -> np.ndarray:
+    """Return faces of a domain as N×S×S×3 uint8 images of the domain `to`."""
+    return _run(method, domain, faces, lambda inputs: method.translate(inputs, to))
+
+
+def _there_and_back(method: Method, domain: DomainArrays, faces: np.ndarray, way: Way) -> np.ndarray:
+    return _run(method, domain, faces, lambda inputs: method.translate_back(inputs, way.to, way.of))
 
 
 def _run(
-    method: Method, domain: DomainArrays, faces: np.ndarray, to: str, back_to: str | None = None
+    method: Method, domain: DomainArrays, faces: np.ndarray, make: Callable[[Tensor], Tensor]
 ) -> np.ndarray:
-    made = []
-    for start in range(0, len(faces), _BATCH):
-        images = method.translate(method.inputs(domain, faces[start : start + _BATCH]), to)
-        made.append(to_images(images if back_to is None else method.translate(images, back_to)))
-    return np.concatenate(made)
+    device, starts = _device(method), range(0, len(faces), _BATCH)
+    batches = (method.inputs(domain, faces[start : start + _BATCH]) for start in starts)
+    return np.concatenate([to_images(make(inputs.to(device))) for inputs in batches])
+
+
+def _device(method: Method) -> torch.device:
+    """Return where the method's networks are: on a GPU while it is trained there."""
+    weights = (weight for name in method.translating for weight in method.networks[name].parameters())
+    return next((weight.device for weight in weights), torch.device("cpu"))
+
+
+def _needs_landmarks(dataset: Dataset) -> bool:
+    return read_experiment(dataset.experiment).needs_landmarks
+
+
+def _test_faces(dataset: Dataset, way: Way) -> np.ndarray:
+    faces = usable_faces(dataset, way.of, "test")
+    if len(faces) < 2:
+        with_landmarks = " with landmarks" if _needs_landmarks(dataset) else ""
+        raise UserError(
+            f"{way.of}: {len(faces)} test faces{with_landmarks}; raise catalogue.split.test or add images"
+        )
+    return faces
+
+
+def _test_pairs(dataset: Dataset, way: Way) -> tuple[np.ndarray, np.ndarray]:
+    """Return the places of the test pairs' faces in the way's two domains."""
+    table = dataset.pairs
+    if table is None:
+        raise UserError("pairing: the dataset has no pairs; set pairing to pair_id or nearest_landmarks")
+    of, to = ("source", "target") if way.of == dataset.experiment["domains"][0] else ("target", "source")
+    faces, partners = (table[role].to_numpy() for role in (of, to))
+    chosen = np.isin(faces, usable_faces(dataset, way.of, "test"))
+    chosen &= table["split"].to_numpy(zero_copy_only=False) == "test"
+    if chosen.sum() < 2:
+        raise UserError(
+            f"{way.of} to {way.to}: {chosen.sum()} test pairs; raise catalogue.split.test or add paired images"
+        )
+    return faces[chosen], partners[chosen]

@@ -81,7 +81,7 @@ def find_landmarks(rgb: np.ndarray, search: Search, model: str) -> np.ndarray | 
         return None
     if points is None:
         return None
-    return (points - border) / factor
+    return (points - border + 0.5) / factor - 0.5
 
 
 def _eye_distance(points_68: np.ndarray) -> float:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import cache, parts
+from pipeline.datasets.arrays import files_of
 from pipeline.report import explain
 from pipeline.stages.crawl import STATE
 from pipeline.upkeep import versions
@@ -19,7 +20,10 @@ from pipeline.upkeep.versions import Store
 DATASETS = parts.DATA / "datasets"
 MODELS = Path("models")
 # Everything that stages and tools write here.
-PLACES = (parts.DATA, MODELS, Path("samples"), Path("metrics"), explain.FOLDER.parent, STATE, cache.CACHE)
+PLACES = (
+    *(parts.DATA, MODELS, Path("samples"), Path("metrics"), explain.FOLDER.parent, STATE, cache.CACHE),
+    Path("exports"),
+)
 _TABLE_SUFFIX = ".rows.parquet"
 
 
@@ -102,7 +106,7 @@ def _earlier_trainings() -> list[Path]:
 def _present_trainings() -> set[str]:
     """Return the names of the checkpoint folders of the datasets that are here."""
     return {
-        cache.result_key(cache.stage_key("train", {"experiment": folder.name}), sorted(folder.glob("*")))
+        cache.result_key(cache.stage_key("train", {"experiment": folder.name}), files_of(folder))
         for folder in DATASETS.glob("*")
         if folder.is_dir()
     }

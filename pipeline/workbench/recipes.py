@@ -85,7 +85,7 @@ class Enabled:
 
 def recipes() -> list[Recipe]:
     """Return all recipes in the order of their names."""
-    return [Recipe(path.stem) for path in sorted(FOLDER.glob("*.yaml"))]
+    return [Recipe(name) for name in sorted(path.stem for path in FOLDER.glob("*.yaml"))]
 
 
 def enable(name: str) -> Enabled:
