@@ -43,7 +43,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     files = {"kind": "folder", "path": str(folder / "pictures")}
     sources = DEMO | {"broken": files | {"domain": "photo"}, "scans": files | {"domain": "ultrasound"}}
     workspace = Workspace(folder / "workspace", sources, EXPERIMENTS)
-    workspace.set(catalogue={"duplicates": {"max_distance": 6}, "split": {"val": 0.1, "test": 0.3}})
+    catalogue = workspace.params()["catalogue"]
+    workspace.set(catalogue=catalogue | {"split": catalogue["split"] | {"val": 0.1, "test": 0.3}})
     workspace.dvc("repro")
     return workspace
 
@@ -219,9 +220,9 @@ def wait_for(path: Path, seconds: int = 120) -> None:
 def test_a_trained_experiment_leaves_weights_curves_samples_and_numbers(finished: Workspace) -> None:
     for name in EXPERIMENTS:
         model = finished.folder / "models" / name
-        assert list((model / "weights").glob("generator*.safetensors"))
+        assert list((model / "weights" / "seed-0").glob("generator*.safetensors"))
         assert list((model / "curves").glob("*.tsv"))
-        assert (model / "samples" / "step-000020.png").exists()
+        assert (model / "samples" / "seed-0" / "step-000020.png").exists()
         metrics = json.loads((finished.folder / "metrics" / f"{name}.json").read_text())
         interval = metrics["photo_to_anime"]["kid_dlib_resnet128"]
         assert interval["low"] < interval["high"]
@@ -258,7 +259,7 @@ def test_a_killed_training_goes_on_and_ends_in_the_same_weights(finished: Worksp
     killed.dvc("repro", "--force", "--single-item", f"dataset@{name}")
     process = killed.start("dvc", "repro", "--force", "--single-item", f"train@{name}")
     for _ in range(1200):
-        if list((killed.folder / ".cache/train").glob("*/checkpoint.pt")):
+        if list((killed.folder / ".cache/train").glob("*/seed-0/step-*")):
             break
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGKILL)
