@@ -1,9 +1,9 @@
 """How long a training step takes, plain and tuned, in the same run: `python -m benchmarks.train_step [METHOD …]`.
 
-Plain is eager fp32 in the layout NCHW with an unfused Adam and PyTorch's own settings, as public training code runs. Each
-further row adds one option of an experiment to the row before it, as far as this machine can use it. The rows take
-turns over several rounds, so that whatever else the machine does hits them alike; what compiling takes is not counted.
-On a GPU the peak of the memory is printed too.
+Plain is eager fp32 in the layout NCHW with an unfused Adam and PyTorch's own settings, as public training code runs.
+Each further row adds one option of an experiment to the row before it, as far as this machine can use it. The rows
+take turns over several rounds, so that whatever else the machine does hits them alike; what compiling takes is not
+counted. On a GPU the peak of the memory is printed too.
 """
 
 from __future__ import annotations
