@@ -1,5 +1,7 @@
 # The environment and the commands of every day. `make repro` does all of it from a bare Python 3.11, git and make.
 PYTHON ?= python3
+# Two files of tests at a time, in the order in which they are collected.
+PYTEST = pytest -n 2 --dist loadfile --no-loadscope-reorder
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .PHONY: help setup repro report test test-all lint ui clean
@@ -32,10 +34,10 @@ report: setup    ## write the report anew and say where it is
 	@echo "open $(CURDIR)/report/index.html"
 
 test: lint       ## lint, types, import contracts, and the tests but the long ones
-	pytest -m "not long"
+	$(PYTEST) -m "not long"
 
 test-all: lint   ## the same with the long tests
-	pytest
+	$(PYTEST)
 
 lint: setup
 	ruff check .

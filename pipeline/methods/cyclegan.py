@@ -17,7 +17,7 @@ from pipeline.methods.base import Losses, Method, Phase, Turn, Way, adam
 from pipeline.methods.losses import judged_lsgan, l1, lsgan
 from pipeline.methods.perceptual import PerceptualLoss
 from pipeline.methods.pool import image_pools
-from pipeline.methods.weight_files import weight_file
+from pipeline.methods.published_weights import weight_file
 from pipeline.networks.discriminators import PatchDiscriminator
 from pipeline.networks.face_features import FaceFeatureGenerator, FaceTrunk
 from pipeline.networks.generators import ResnetGenerator

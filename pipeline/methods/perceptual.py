@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from pipeline.methods.losses import feature_distance
-from pipeline.methods.weight_files import weight_file
+from pipeline.methods.published_weights import weight_file
 from pipeline.networks.vgg import Vgg16Features, load_vgg16
 
 

@@ -1,9 +1,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -11,18 +9,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from pipeline.datasets.loading import Batch, Loader
-from pipeline.methods.base import Turn, Way, frozen, train_step
+from pipeline.datasets.loading import ROLES
+from pipeline.methods.base import Turn, Way, train_step
 from pipeline.methods.cut import Cut, patch_nce
+from tests.methods.stepping import builder, changed, first_batch, learn, update, weights_of
 from tests.methods.tiny_dataset import experiment, open_dataset
 
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+build = builder(Cut)
 
 
 @pytest.fixture
@@ -30,22 +23,6 @@ def heads(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every coin that a step throws shows heads: FastCUT mirrors the image."""
     rand = torch.rand
     monkeypatch.setattr(torch, "rand", lambda *size: torch.zeros(()) if size == ((),) else rand(*size))
-
-
-def build(**options: Any) -> Cut:
-    return Cut(experiment("cut", **options), torch.Generator().manual_seed(0))
-
-
-def batch_of(folder: Path, **options: Any) -> Batch:
-    dataset = open_dataset(folder, "cut", **options)
-    return Loader(dataset, experiment("cut", **options), 0, Cut.draws).batch(0)
-
-
-def weights_of(method: Cut) -> dict[str, Tensor]:
-    return {
-        name: torch.nn.utils.parameters_to_vector(network.parameters()).detach().clone()
-        for name, network in method.networks.items()
-    }
 
 
 def test_patch_nce_is_the_cross_entropy_of_the_own_place() -> None:
@@ -108,7 +85,7 @@ def test_learning_rates_fall_over_the_second_half_or_the_last_quarter() -> None:
 
 @pytest.mark.parametrize("variant", ["cut", "fast"])
 def test_losses_are_those_of_the_paper(tmp_path: Path, variant: str, heads: None) -> None:
-    batch, method = batch_of(tmp_path, variant=variant), build(variant=variant, patches=10_000)
+    batch, method = first_batch(tmp_path, "cut", variant=variant), build(variant=variant, patches=10_000)
     generator, sampler, judge = (method.networks[name] for name in ("generator", "sampler", "discriminator"))
     turned = (lambda maps: maps.flip(-1)) if variant == "fast" else (lambda maps: maps)
 
@@ -141,7 +118,7 @@ def test_losses_are_those_of_the_paper(tmp_path: Path, variant: str, heads: None
 
 
 def test_fastcut_mirrors_half_of_the_images(tmp_path: Path) -> None:
-    batch, method = batch_of(tmp_path, variant="fast"), build(variant="fast")
+    batch, method = first_batch(tmp_path, "cut", variant="fast"), build(variant="fast")
     straight = method.networks["generator"](batch["source"])
     torch.manual_seed(0)
     mirrored = []
@@ -155,7 +132,7 @@ def test_fastcut_mirrors_half_of_the_images(tmp_path: Path) -> None:
 
 
 def test_cut_mirrors_no_image(tmp_path: Path, heads: None) -> None:
-    batch, method = batch_of(tmp_path), build()
+    batch, method = first_batch(tmp_path, "cut"), build()
     turn = Turn(batch, 0)
     method.phases()[0].losses(turn)
     torch.testing.assert_close(turn["fake"], method.networks["generator"](batch["source"]))
@@ -165,7 +142,7 @@ def test_cut_mirrors_no_image(tmp_path: Path, heads: None) -> None:
 def test_an_image_and_its_translation_are_read_at_the_same_places_drawn_anew_each_step(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    batch, method = batch_of(tmp_path), build()
+    batch, method = first_batch(tmp_path, "cut"), build()
     read: list[list[Tensor]] = []
     sampler = method.networks["sampler"]
     sampler.register_forward_pre_hook(lambda _, given: read.append(given[1]))
@@ -185,27 +162,20 @@ def test_small_layers_give_all_the_places_they_have(tmp_path: Path) -> None:
     method = build(patches=100)
     read: list[list[Tensor]] = []
     method.networks["sampler"].register_forward_pre_hook(lambda _, given: read.append(given[1]))
-    losses = train_step(method, [Turn(batch_of(tmp_path), 0)])
+    losses = train_step(method, [Turn(first_batch(tmp_path, "cut"), 0)])
     assert [len(places) for places in read[0]] == [100, 100, 100, 64, 64][: len(read[0])]
     assert math.isfinite(losses["nce"])
 
 
 def test_each_phase_moves_its_own_networks(tmp_path: Path) -> None:
-    method, turn = build(), Turn(batch_of(tmp_path), 0)
-    for phase, moved in zip(method.phases(), ({"discriminator"}, {"generator", "sampler"}), strict=True):
-        before = weights_of(method)
-        with frozen(method.networks[name] for name in phase.frozen):
-            sum(phase.losses(turn).values()).backward()
-        for name in phase.optimizers:
-            method.optimizers[name].step()
-            method.optimizers[name].zero_grad()
-        after = weights_of(method)
-        assert {name for name in before if not torch.equal(before[name], after[name])} == moved
+    method, turn = build(), Turn(first_batch(tmp_path, "cut"), 0)
+    moved = [update(method, phase, turn) for phase in method.phases()]
+    assert moved == [{"discriminator"}, {"generator", "sampler"}]
 
 
 def test_keys_teach_nothing(tmp_path: Path) -> None:
     """The features of the given image are what is to be found; only those of what was made of it learn."""
-    method, batch = build(), batch_of(tmp_path)
+    method, batch = build(), first_batch(tmp_path, "cut")
     batch = batch | {"source": batch["source"].requires_grad_()}
     made = method.networks["generator"](batch["source"]).detach()
     turn = Turn(batch, 0)
@@ -218,25 +188,23 @@ def test_keys_teach_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("variant", ["cut", "fast"])
 def test_one_batch_is_learnt_by_heart(tmp_path: Path, variant: str) -> None:
     """The patches' cross entropy falls to less than half, in an image whose places all differ."""
-    generator = {"width": 8, "blocks": 2}
-    method = build(variant=variant, learning_rate=5e-3, lambda_gan=0, generator=generator)
+    method = build(variant=variant, learning_rate=1e-2, lambda_gan=0)
     torch.manual_seed(0)
-    spots = {role: 2 * torch.rand(1, 3, 8, 8) - 1 for role in ("source", "target")}
+    spots = {role: 2 * torch.rand(1, 3, 8, 8) - 1 for role in ROLES}
     batch = {role: interpolate(image, size=32, mode="bilinear") for role, image in spots.items()}
-    history = [train_step(method, [Turn(batch, step)])["nce"].item() for step in range(40)]
+    history = learn(method, batch, 20, "nce")
     assert np.mean(history[-10:]) < history[0] / 2, (history[0], history[-10:])
 
 
 def test_steps_are_repeated_from_the_state_of_the_global_generator(tmp_path: Path) -> None:
-    batch = batch_of(tmp_path, variant="fast")
+    batch = first_batch(tmp_path, "cut", variant="fast")
     results = []
     for _ in range(2):
         method = build(variant="fast")
         torch.manual_seed(3)
-        for step in range(3):
-            train_step(method, [Turn(batch, step)])
+        learn(method, batch, 3)
         results.append(weights_of(method))
-    assert all(torch.equal(results[0][name], results[1][name]) for name in results[0])
+    assert not changed(*results)
 
 
 def test_a_translation_depends_on_its_own_input_alone(tmp_path: Path) -> None:

@@ -1,33 +1,35 @@
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 from torch.nn.functional import mse_loss
 
-from pipeline.datasets.loading import Loader
+from pipeline.datasets.loading import ROLES, Loader
 from pipeline.errors import UserError
-from pipeline.methods import build_method
-from pipeline.methods.base import Turn, train_step
+from pipeline.methods.base import Turn
 from pipeline.methods.cyclegan import GENERATORS, CycleGan
 from pipeline.methods.pool import ImagePool
 from pipeline.networks.face_features import FaceTrunk
 from pipeline.networks.inception_resnet_v1 import InceptionResnetV1
 from pipeline.networks.vgg import Vgg16Features, load_vgg16
+from tests.methods.stepping import (
+    builder,
+    changed,
+    holding_gradients,
+    in_blocks,
+    l1,
+    learn,
+    random_batch,
+    step,
+    update,
+    weights_of,
+)
 from tests.methods.tiny_dataset import experiment, open_dataset
 
-ROLES = ("source", "target")
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+build = builder(CycleGan)
 
 
 @pytest.fixture(autouse=True)
@@ -36,26 +38,11 @@ def nothing_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "torch" / "hub" / "checkpoints"
 
 
-def build(**options: Any) -> CycleGan:
-    method = build_method(experiment("cyclegan", **options), torch.Generator().manual_seed(0))
-    assert isinstance(method, CycleGan)
-    return method
-
-
-def some_batch(planes: int = 0, count: int = 1) -> dict[str, Tensor]:
-    random = torch.Generator().manual_seed(1)
-    batch = {role: torch.rand(count, 3, 32, 32, generator=random) * 2 - 1 for role in ROLES}
-    if planes:
-        batch |= {f"{role}_planes": torch.rand(count, planes, 32, 32, generator=random) for role in ROLES}
-    return batch
-
-
-def step(method: CycleGan, batch: dict[str, Tensor]) -> dict[str, float]:
-    return {name: value.item() for name, value in train_step(method, [Turn(batch, 0)]).items()}
-
-
-def l1(one: Tensor, other: Tensor) -> float:
-    return (one - other).abs().mean().item()
+def random_weights(path: Path, make: Callable[[], torch.nn.Module]) -> Path:
+    """Write what no training accepts in place of published weights, but a test does."""
+    torch.manual_seed(3)
+    torch.save(make().state_dict(), path)
+    return path
 
 
 def to_target(method: CycleGan) -> torch.nn.Module:
@@ -67,7 +54,7 @@ def to_source(method: CycleGan) -> torch.nn.Module:
 
 
 def test_losses_are_weighted_as_in_the_paper() -> None:
-    method, batch = build(lambda_cycle=4, lambda_identity=0.25), some_batch()
+    method, batch = build(lambda_cycle=4, lambda_identity=0.25), random_batch()
     source, target = batch["source"], batch["target"]
     with torch.no_grad():
         fake = to_target(method)(source)
@@ -87,35 +74,22 @@ def test_losses_are_weighted_as_in_the_paper() -> None:
 
 
 def test_the_first_update_moves_the_generators_and_the_second_the_discriminators() -> None:
-    method, batch = build(), some_batch()
-    turn, moved = Turn(batch, 0), []
-    for phase in method.phases():
-        before = {name: flat(network) for name, network in method.networks.items()}
-        method.phases = lambda phase=phase: (phase,)  # type: ignore[method-assign, misc]
-        train_step(method, [turn])
-        moved.append({name for name in before if not torch.equal(before[name], flat(method.networks[name]))})
+    method, turn = build(), Turn(random_batch(), 0)
+    moved = [update(method, phase, turn) for phase in method.phases()]
     assert moved == [set(GENERATORS), {"discriminator_target", "discriminator_source"}]
 
 
 def test_discriminators_gather_no_gradient_while_generators_learn() -> None:
     method = build()
-    first = method.phases()[0]
-    method.phases = lambda: (first,)  # type: ignore[method-assign]
-    train_step(method, [Turn(some_batch(), 0)])
-    for role in ROLES:
-        judge = method.networks[f"discriminator_{role}"]
-        assert all(weights.grad is None for weights in judge.parameters())
-
-
-def flat(network: torch.nn.Module) -> Tensor:
-    return torch.nn.utils.parameters_to_vector(network.parameters()).detach().clone()
+    update(method, method.phases()[0], Turn(random_batch(), 0))
+    assert holding_gradients(method) == set(GENERATORS)
 
 
 def test_discriminators_judge_fakes_of_the_pool() -> None:
     method = build(pool_size=2)
     assert isinstance(method.pools["target"], ImagePool)
     for _ in range(3):
-        step(method, some_batch())
+        step(method, random_batch())
     state = method.state_dict()
     assert {role: len(pool["images"]) for role, pool in state.items()} == {"target": 2, "source": 2}
     other = build(pool_size=2)
@@ -129,7 +103,7 @@ def test_without_identity_no_image_is_made_for_it(lambda_identity: float, passes
     method, count = build(lambda_identity=lambda_identity), []
     for name in GENERATORS:
         method.networks[name].register_forward_hook(lambda *_: count.append(1))
-    losses = step(method, some_batch())
+    losses = step(method, random_batch())
     assert len(count) == passes
     assert ("identity_target" in losses) == (lambda_identity > 0)
 
@@ -147,18 +121,14 @@ def test_without_identity_no_image_is_made_for_it(lambda_identity: float, passes
 )
 def test_the_way_back_of_one_batch_is_learnt_to_half_its_loss(options: dict) -> None:
     method = build(**options, learning_rate=4e-3)
-    batch = some_batch(len(method.conditions))
-    # Blocks of one colour each, which a tiny network can learn.
-    batch |= {
-        role: batch[role][..., ::16, ::16].repeat_interleave(16, 2).repeat_interleave(16, 3) for role in ROLES
-    }
-    cycles = [sum(value for name, value in step(method, batch).items() if "cycle" in name) for _ in range(30)]
+    batch = in_blocks(random_batch(len(method.conditions)))
+    cycles = learn(method, batch, 24, "cycle_source", "cycle_target")
     assert cycles[-1] < cycles[0] / 2
 
 
 @pytest.mark.parametrize("attention", ["generator", "both"])
 def test_attention_changes_nothing_at_first(attention: str) -> None:
-    plain, method, batch = build(), build(attention=attention), some_batch()
+    plain, method, batch = build(), build(attention=attention), random_batch()
     before = step(plain, batch)
     assert step(method, batch) == before
     for networks, has_attention in ((GENERATORS, True), (("discriminator_target",), attention == "both")):
@@ -178,15 +148,11 @@ def test_upsampling_by_resizing_takes_the_place_of_transposed_convolutions() -> 
 
 @pytest.fixture(scope="module")
 def vgg16_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Random weights: a test may have them, a training may not."""
-    path = tmp_path_factory.mktemp("vgg") / "vgg16.pth"
-    torch.manual_seed(3)
-    torch.save(Vgg16Features().state_dict(), path)
-    return path
+    return random_weights(tmp_path_factory.mktemp("vgg") / "vgg16.pth", Vgg16Features)
 
 
 def test_the_perceptual_loss_is_the_mean_over_four_layers_of_the_way_back(vgg16_file: Path) -> None:
-    method, batch = build(lambda_perceptual=3, perceptual_weights=str(vgg16_file)), some_batch()
+    method, batch = build(lambda_perceptual=3, perceptual_weights=str(vgg16_file)), random_batch()
     source, vgg = batch["source"], load_vgg16(vgg16_file)
     with torch.no_grad():
         back = to_source(method)(to_target(method)(source))
@@ -200,7 +166,7 @@ def test_the_perceptual_loss_is_the_mean_over_four_layers_of_the_way_back(vgg16_
 
 def test_the_perceptual_loss_teaches_both_generators(vgg16_file: Path) -> None:
     weights = {"lambda_cycle": 0, "lambda_perceptual": 1, "perceptual_weights": str(vgg16_file)}
-    method, turn = build(**weights), Turn(some_batch(), 0)
+    method, turn = build(**weights), Turn(random_batch(), 0)
     losses = method.phases()[0].losses(turn)
     losses["perceptual_source"].backward()
     for name in GENERATORS:
@@ -210,19 +176,19 @@ def test_the_perceptual_loss_teaches_both_generators(vgg16_file: Path) -> None:
 def test_reading_the_perceptual_network_leaves_the_randomness_of_the_training_alone(vgg16_file: Path) -> None:
     method = build(lambda_perceptual=1, perceptual_weights=str(vgg16_file))
     before = torch.get_rng_state()
-    step(method, some_batch())
+    step(method, random_batch())
     assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_the_perceptual_network_is_neither_saved_nor_needed_to_translate() -> None:
     method = build(lambda_perceptual=1)
     assert len(method.networks) == 4
-    assert method.translate(some_batch()["source"], "anime").shape == (1, 3, 32, 32)
+    assert method.translate(random_batch()["source"], "anime").shape == (1, 3, 32, 32)
 
 
 def test_without_perceptual_weights_training_stops_with_the_command_that_fetches_them() -> None:
     with pytest.raises(UserError, match="run python -m pipeline weights fetch vgg16"):
-        step(build(lambda_perceptual=1), some_batch())
+        step(build(lambda_perceptual=1), random_batch())
 
 
 def test_perceptual_weights_other_than_the_published_ones_are_refused(
@@ -231,19 +197,19 @@ def test_perceptual_weights_other_than_the_published_ones_are_refused(
     nothing_fetched.mkdir(parents=True)
     (nothing_fetched / "vgg16-397923af.pth").write_bytes(vgg16_file.read_bytes())
     with pytest.raises(UserError, match=r"not the one known \(397923af… stated in the file's name\)"):
-        step(build(lambda_perceptual=1), some_batch())
+        step(build(lambda_perceptual=1), random_batch())
 
 
 def test_a_mistyped_path_of_perceptual_weights_is_named() -> None:
     with pytest.raises(UserError, match=r"perceptual_weights: no/vgg\.pth is neither a file nor the name"):
-        step(build(lambda_perceptual=1, perceptual_weights="no/vgg.pth"), some_batch())
+        step(build(lambda_perceptual=1, perceptual_weights="no/vgg.pth"), random_batch())
 
 
 # Document 003: what it compares with.
 
 
 def test_pixel_consistency_compares_with_the_partner_of_a_pair() -> None:
-    method, batch = build(lambda_pixel=7, pairing="pair_id"), some_batch()
+    method, batch = build(lambda_pixel=7, pairing="pair_id"), random_batch()
     with torch.no_grad():
         expected = 7 * l1(to_target(method)(batch["source"]), batch["target"])
     assert step(method, batch)["pixel_target"] == pytest.approx(expected, rel=1e-5)
@@ -253,38 +219,35 @@ def test_pixel_consistency_compares_with_the_partner_of_a_pair() -> None:
 
 @pytest.fixture(scope="module")
 def encoder_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("encoder") / "encoder.pt"
-    torch.manual_seed(4)
-    torch.save(InceptionResnetV1().state_dict(), path)
-    return path
+    return random_weights(tmp_path_factory.mktemp("encoder") / "encoder.pt", InceptionResnetV1)
 
 
 def test_face_features_start_as_published_and_stay_so(encoder_file: Path) -> None:
-    method, batch = build(encoder="face_features", encoder_weights=str(encoder_file)), some_batch()
+    method, batch = build(encoder="face_features", encoder_weights=str(encoder_file)), random_batch()
     method.prepare()
     published = torch.load(encoder_file, weights_only=True)
-    before = {name: flat(method.networks[name]) for name in GENERATORS}
+    before = weights_of(method)
     step(method, batch)
+    assert changed(before, weights_of(method)) == set(method.networks)
     for name in GENERATORS:
         trunk = method.networks[name].trunk
         assert isinstance(trunk, FaceTrunk)
         assert all(torch.equal(value, published[key]) for key, value in trunk.layers.state_dict().items())
-        assert not torch.equal(before[name], flat(method.networks[name]))
     assert method.translate(batch["source"], "anime").shape == (1, 3, 32, 32)
 
 
 def test_face_features_without_their_weights_are_named_when_training_starts_and_not_before() -> None:
     method = build(encoder="face_features")
-    assert method.translate(some_batch()["source"], "anime").shape == (1, 3, 32, 32)
+    assert method.translate(random_batch()["source"], "anime").shape == (1, 3, 32, 32)
     with pytest.raises(UserError, match="run python -m pipeline weights fetch inception-resnet-v1"):
         method.prepare()
 
 
 def test_other_encoders_have_nothing_to_prepare() -> None:
     method = build()
-    before = flat(to_target(method))
+    before = weights_of(method)
     method.prepare()
-    assert torch.equal(before, flat(to_target(method)))
+    assert not changed(before, weights_of(method))
 
 
 # Document 004: landmarks and colours.
@@ -313,7 +276,7 @@ def test_conditions_are_channels_in_and_out(tmp_path: Path, conditions: list[str
 
 
 def test_planes_are_part_of_cycle_and_identity_and_of_what_is_judged_and_pooled() -> None:
-    method, batch = build(conditions=["landmarks"]), some_batch(planes=1)
+    method, batch = build(conditions=["landmarks"]), random_batch(planes=1)
     source, target = (torch.cat([batch[role], batch[f"{role}_planes"]], dim=1) for role in ROLES)
     with torch.no_grad():
         fake = to_target(method)(source)
@@ -329,7 +292,7 @@ def test_planes_are_part_of_cycle_and_identity_and_of_what_is_judged_and_pooled(
 
 
 def test_a_copied_plane_has_no_plane_identity_loss() -> None:
-    method, batch = build(conditions=["landmarks"]), some_batch(planes=1)
+    method, batch = build(conditions=["landmarks"]), random_batch(planes=1)
     method.networks["generator_to_target"] = torch.nn.Identity()
     turn = Turn(batch, 0)
     method.phases()[0].losses(turn)
@@ -368,7 +331,7 @@ def guided() -> CycleGan:
 
 
 def test_landmark_attention_changes_nothing_at_first() -> None:
-    batch = some_batch(planes=1)
+    batch = random_batch(planes=1)
     plain = step(build(), {role: batch[role] for role in ROLES})
     assert step(build(landmarks="attention"), batch) == plain
 
@@ -391,7 +354,7 @@ def test_landmark_attention_guides_there_and_back_by_the_landmarks_of_the_input(
 
 
 def test_landmark_attention_guides_every_loss_by_the_input(tmp_path: Path) -> None:
-    method, batch = guided(), some_batch(planes=1)
+    method, batch = guided(), random_batch(planes=1)
     source, guide = batch["source"], batch["source_planes"]
     with torch.no_grad():
         fake = to_target(method)(source, guide)
@@ -445,6 +408,6 @@ def test_options_that_do_not_go_together_are_named(options: dict, problem: str) 
 def test_equal_seeds_give_equal_trainings(options: dict) -> None:
     def trained() -> list[dict[str, float]]:
         method = build(**options)
-        return [step(method, some_batch(len(method.conditions))) for _ in range(2)]
+        return [step(method, random_batch(len(method.conditions))) for _ in range(2)]
 
     assert trained() == trained()

@@ -1,50 +1,31 @@
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+from pipeline.datasets.loading import ROLES
 from pipeline.errors import UserError
-from pipeline.methods import build_method
-from pipeline.methods.base import Turn, train_step
+from pipeline.methods.base import Turn
+from pipeline.methods.cyclegan import CycleGan
 from pipeline.methods.getgan import GetGan, gradient_weight, guide_loss, mixed, reconstruction_gradient
+from tests.methods.stepping import (
+    builder,
+    changed,
+    flat,
+    holding_gradients,
+    in_blocks,
+    l1,
+    learn,
+    random_batch,
+    step,
+    update,
+    weights_of,
+)
 from tests.methods.tiny_dataset import experiment, open_dataset
 
-ROLES = ("source", "target")
+build = builder(GetGan)
 DISCRIMINATORS = {"discriminator_target", "discriminator_source"}
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-def build(**options: Any) -> GetGan:
-    method = build_method(experiment("getgan", **options), torch.Generator().manual_seed(0))
-    assert isinstance(method, GetGan)
-    return method
-
-
-def some_batch(seed: int = 1, count: int = 1) -> dict[str, Tensor]:
-    random = torch.Generator().manual_seed(seed)
-    return {role: torch.rand(count, 3, 32, 32, generator=random) * 2 - 1 for role in ROLES}
-
-
-def flat(network: torch.nn.Module) -> Tensor:
-    return torch.nn.utils.parameters_to_vector(network.parameters()).detach().clone()
-
-
-def l1(one: Tensor, other: Tensor) -> float:
-    return (one - other).abs().mean().item()
-
-
-def numbers(values: dict[str, Tensor]) -> dict[str, float]:
-    return {name: value.item() for name, value in values.items()}
 
 
 # The update table of the specification. S, F, E, K, B are shared, fake, error, gate, generator_to_source.
@@ -52,7 +33,7 @@ def numbers(values: dict[str, Tensor]) -> dict[str, float]:
 
 @pytest.mark.parametrize("gate", ["none", "full", "map"])
 def test_each_step_moves_the_networks_of_the_update_table_and_no_others(gate: str) -> None:
-    method, turn = build(gate=gate), Turn(some_batch(), 0)
+    method, turn = build(gate=gate), Turn(random_batch(), 0)
     selecting = {"shared"} if gate == "none" else {"shared", "gate"}
     everything = selecting | {"fake", "error", "generator_to_source"}
     table = {
@@ -62,33 +43,23 @@ def test_each_step_moves_the_networks_of_the_update_table_and_no_others(gate: st
         "discriminators": DISCRIMINATORS,
         "identity": everything,
     }
-    moved = {}
-    for phase in method.phases():
-        before = {name: flat(network) for name, network in method.networks.items()}
-        method.phases = lambda phase=phase: (phase,)  # type: ignore[method-assign, misc]
-        train_step(method, [turn])
-        moved[phase.name] = {
-            name for name in before if not torch.equal(before[name], flat(method.networks[name]))
-        }
+    moved = {phase.name: update(method, phase, turn) for phase in method.phases()}
     assert list(moved) == list(table)
     assert moved == table
 
 
 @pytest.mark.parametrize("options", [{}, {"error": False}], ids=str)
 def test_discriminators_gather_no_gradient_while_generators_learn(options: dict) -> None:
-    method, turn = build(**options), Turn(some_batch(), 0)
-    phases = [phase for phase in method.phases() if phase.name != "discriminators"]
-    method.phases = lambda: phases  # type: ignore[method-assign]
-    train_step(method, [turn])
-    for name in DISCRIMINATORS:
-        assert all(weights.grad is None for weights in method.networks[name].parameters())
+    method, turn = build(**options), Turn(random_batch(), 0)
+    for phase in method.phases():
+        if phase.name != "discriminators":
+            update(method, phase, turn)
+    assert holding_gradients(method) == set(method.networks) - DISCRIMINATORS
 
 
 def test_adam_has_not_begun_for_networks_that_the_first_step_leaves_alone() -> None:
     method = build()
-    first = method.phases()[0]
-    method.phases = lambda: (first,)  # type: ignore[method-assign]
-    train_step(method, [Turn(some_batch(), 0)])
+    update(method, method.phases()[0], Turn(random_batch(), 0))
     known = method.optimizers["generator"].state
     for name, has_begun in (
         ("shared", True),
@@ -100,7 +71,7 @@ def test_adam_has_not_begun_for_networks_that_the_first_step_leaves_alone() -> N
 
 
 def test_the_second_step_leaves_no_gradient_on_the_way_back() -> None:
-    method, batch = build(), some_batch()
+    method, batch = build(), random_batch()
     way_back = method.networks["generator_to_source"]
     gradient = reconstruction_gradient(way_back, batch["source"], batch["target"])
     assert gradient.shape == (1, 3, 32, 32)
@@ -115,13 +86,13 @@ def test_the_gradient_is_that_of_the_summed_difference() -> None:
     doubling = torch.nn.Conv2d(3, 3, 1, bias=False)
     torch.nn.init.dirac_(doubling.weight)
     doubling.weight.data *= 2
-    source, fake = some_batch().values()
+    source, fake = random_batch().values()
     expected = 2 * torch.sign(2 * fake - source)
     torch.testing.assert_close(reconstruction_gradient(doubling, source, fake), expected)
 
 
 def test_the_gradient_has_full_precision_while_training_has_not() -> None:
-    method, batch = build(), some_batch()
+    method, batch = build(), random_batch()
     way_back, fake = method.networks["generator_to_source"], batch["target"].clone().requires_grad_()
     (expected,) = torch.autograd.grad((way_back(fake) - batch["source"]).abs().sum(), fake)
     with torch.autocast("cpu", torch.bfloat16):
@@ -147,7 +118,7 @@ def test_the_weight_does_not_depend_on_the_scale_of_the_loss() -> None:
         def forward(self, images: Tensor) -> Tensor:
             return self.factor * images.square()
 
-    source, fake = some_batch().values()
+    source, fake = random_batch().values()
     once, often = (reconstruction_gradient(Scaled(factor), factor * source, fake) for factor in (1.0, 1000.0))
     torch.testing.assert_close(often, 1000 * once)
     torch.testing.assert_close(gradient_weight(often), gradient_weight(once))
@@ -179,7 +150,7 @@ def test_the_weight_has_no_gradient_of_its_own() -> None:
 
 
 def test_the_mix_is_the_error_image_where_the_weight_is_1() -> None:
-    fake, error = some_batch().values()
+    fake, error = random_batch().values()
     assert torch.equal(mixed(fake, error, torch.zeros_like(fake)), fake)
     assert torch.equal(mixed(fake, error, torch.ones_like(fake)), error)
     torch.testing.assert_close(mixed(fake, error, torch.full_like(fake, 0.5)), (fake + error) / 2)
@@ -198,7 +169,7 @@ def test_the_guide_compares_the_gate_with_the_weight_averaged_down() -> None:
 def test_losses_of_every_step_are_weighted_as_in_the_document() -> None:
     weights = {"lambda_gan": 2, "lambda_rec": 3, "lambda_identity": 4, "lambda_error": 5}
     # A learning rate that moves nothing, so that all steps see the same networks.
-    method, batch = build(**weights, gate="full", lambda_guide=6, learning_rate=1e-12), some_batch()
+    method, batch = build(**weights, gate="full", lambda_guide=6, learning_rate=1e-12), random_batch()
     source, target = batch["source"], batch["target"]
     shared, fake, error, gate, back = (
         method.networks[name] for name in ("shared", "fake", "error", "gate", "generator_to_source")
@@ -230,33 +201,25 @@ def test_losses_of_every_step_are_weighted_as_in_the_document() -> None:
         for role, fakes in (("target", translated), ("source", back(target))):
             real = ((judged[role](batch[role]) - 1) ** 2).mean()
             expected[f"discriminator_{role}"] = 0.5 * (real + (judged[role](fakes) ** 2).mean()).item()
-    assert numbers(train_step(method, [Turn(batch, 0)])) == pytest.approx(expected, rel=1e-4)
+    assert step(method, batch) == pytest.approx(expected, rel=1e-4)
 
 
 def test_without_identity_the_last_step_makes_no_image_for_it() -> None:
-    losses = train_step(build(lambda_identity=0), [Turn(some_batch(), 0)])
+    losses = step(build(lambda_identity=0), random_batch())
     assert not {"identity_target", "identity_source"} & losses.keys()
     assert losses["error_identity"] > 0
 
 
 def test_the_gate_starts_almost_open_and_the_full_weights_at_a_third() -> None:
-    losses = train_step(build(gate="map", weight_range="full"), [Turn(some_batch(), 0)])
-    assert losses["mean_gate"].item() == pytest.approx(0.88, abs=0.01)
-    assert 0.25 < losses["mean_weight"].item() < 0.4
+    losses = step(build(gate="map", weight_range="full"), random_batch())
+    assert losses["mean_gate"] == pytest.approx(0.88, abs=0.01)
+    assert 0.25 < losses["mean_weight"] < 0.4
 
 
 @pytest.mark.parametrize("options", [{}, {"gate": "full", "weight_range": "full"}, {"error": False}], ids=str)
 def test_the_way_back_of_one_batch_is_learnt_to_half_its_loss(options: dict) -> None:
-    method, batch = build(**options, learning_rate=4e-3), some_batch()
-    # Blocks of one colour each, which a tiny network can learn.
-    batch = {
-        role: images[..., ::16, ::16].repeat_interleave(16, 2).repeat_interleave(16, 3)
-        for role, images in batch.items()
-    }
-    rec = [
-        losses["rec_source"].item() + losses["rec_target"].item()
-        for losses in (train_step(method, [Turn(batch, 0)]) for _ in range(30))
-    ]
+    method = build(**options, learning_rate=4e-3)
+    rec = learn(method, in_blocks(random_batch()), 24, "rec_source", "rec_target")
     assert rec[-1] < rec[0] / 2
 
 
@@ -266,14 +229,11 @@ def test_the_way_back_of_one_batch_is_learnt_to_half_its_loss(options: dict) -> 
 def test_without_error_branch_and_weights_it_is_cyclegan_bit_for_bit() -> None:
     same = {"pool_size": 1, "learning_rate": 2e-3}
     getgan = build(error=False, lambda_rec=10, lambda_identity=5, **same)
-    cyclegan = build_method(
-        experiment("cyclegan", lambda_cycle=10, lambda_identity=0.5, **same), torch.Generator().manual_seed(0)
-    )
+    cyclegan = builder(CycleGan)(lambda_cycle=10, lambda_identity=0.5, **same)
     for number in range(3):
-        losses = train_step(getgan, [Turn(some_batch(number), number)])
-        others = train_step(cyclegan, [Turn(some_batch(number), number)])
-        named = {name.replace("rec", "cycle"): loss for name, loss in numbers(losses).items()}
-        assert named == numbers(others)
+        losses = step(getgan, random_batch(seed=number), number)
+        named = {name.replace("rec", "cycle"): loss for name, loss in losses.items()}
+        assert named == step(cyclegan, random_batch(seed=number), number)
     to_target = torch.cat([flat(getgan.networks[name]) for name in ("shared", "fake")])
     assert torch.equal(to_target, flat(cyclegan.networks["generator_to_target"]))
     for name in ("generator_to_source", *DISCRIMINATORS):
@@ -283,21 +243,22 @@ def test_without_error_branch_and_weights_it_is_cyclegan_bit_for_bit() -> None:
         assert torch.equal(pools[0]["images"][0], pools[1]["images"][0])
         assert torch.equal(pools[0]["generator"], pools[1]["generator"])
     assert torch.equal(
-        getgan.translate(some_batch()["source"], "anime"), cyclegan.translate(some_batch()["source"], "anime")
+        getgan.translate(random_batch()["source"], "anime"),
+        cyclegan.translate(random_batch()["source"], "anime"),
     )
 
 
 def test_error_branch_and_gate_do_not_change_how_the_others_start() -> None:
     plain, whole = build(error=False), build(gate="full")
     assert set(whole.networks) - set(plain.networks) == {"error", "gate"}
-    assert all(torch.equal(flat(plain.networks[name]), flat(whole.networks[name])) for name in plain.networks)
+    assert not changed(weights_of(plain), weights_of(whole))
 
 
 # Translation and samples.
 
 
 def test_a_translation_is_the_image_without_the_error() -> None:
-    method, images = build(gate="full"), some_batch(count=3)["source"]
+    method, images = build(gate="full"), random_batch(count=3)["source"]
     with torch.no_grad():
         features = method.networks["shared"](images)
         expected = method.networks["fake"](method.networks["gate"](features) * features)
@@ -322,9 +283,7 @@ def test_samples_show_image_error_weight_and_mix_and_leave_no_gradient(tmp_path:
     torch.testing.assert_close(back, method.translate(mix, "photo"))
     torch.testing.assert_close(back_target, method.translate(fake_source, "anime"))
     assert not any(column.requires_grad for column in columns)
-    assert all(
-        weights.grad is None for network in method.networks.values() for weights in network.parameters()
-    )
+    assert not holding_gradients(method)
 
 
 def test_samples_without_error_branch_are_three_images_each_way(tmp_path: Path) -> None:
@@ -336,7 +295,7 @@ def test_samples_without_error_branch_are_three_images_each_way(tmp_path: Path) 
 def test_pools_go_on_from_their_state() -> None:
     method, other = build(pool_size=2), build(pool_size=2)
     for _ in range(3):
-        train_step(method, [Turn(some_batch(), 0)])
+        step(method, random_batch())
     other.load_state_dict(method.state_dict(), torch.device("cpu"))
     fakes = torch.zeros(20, 3, 32, 32)
     for role in ROLES:

@@ -1,6 +1,5 @@
 """What holds for every method, whatever its paper says."""
 
-from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -13,28 +12,17 @@ from torch import Tensor
 from pipeline.datasets.arrays import Dataset
 from pipeline.datasets.loading import Loader
 from pipeline.errors import UserError
-from pipeline.methods import METHODS, build_method
+from pipeline.methods import METHODS
 from pipeline.methods.base import Arithmetic, Method, Phase, Turn, train_step
+from tests.methods.stepping import build, changed, first_batch, holding_gradients, learn
 from tests.methods.tiny_dataset import experiment, open_dataset
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-def _build(name: str, **options: Any) -> Method:
-    return build_method(experiment(name, **options), torch.Generator().manual_seed(0))
 
 
 def _loader(method: Method, dataset: Dataset, name: str, **options: Any) -> Loader:
     return Loader(dataset, experiment(name, **options), 0, method.draws, method.conditions)
 
 
-def _weights(method: Method) -> dict[str, Tensor]:
+def _states(method: Method) -> dict[str, Tensor]:
     return {
         f"{name}.{key}": value.clone()
         for name, network in method.networks.items()
@@ -44,7 +32,7 @@ def _weights(method: Method) -> dict[str, Tensor]:
 
 @pytest.mark.parametrize("name", METHODS)
 def test_steps_move_every_network_and_only_report_numbers(tmp_path: Path, name: str) -> None:
-    dataset, method = open_dataset(tmp_path, name), _build(name)
+    dataset, method = open_dataset(tmp_path, name), build(name)
     before = {key: next(iter(network.parameters())).clone() for key, network in method.networks.items()}
     loader = _loader(method, dataset, name)
     for step in range(2):
@@ -58,17 +46,17 @@ def test_steps_move_every_network_and_only_report_numbers(tmp_path: Path, name: 
 @pytest.mark.parametrize("name", METHODS)
 def test_the_weights_that_training_starts_from_depend_on_the_seed_alone(name: str) -> None:
     torch.manual_seed(1)
-    first = _weights(_build(name))
+    first = _states(build(name))
     torch.manual_seed(2)
-    again = _weights(_build(name))
-    other = _weights(build_method(experiment(name), torch.Generator().manual_seed(1)))
-    assert all(torch.equal(first[key], again[key]) for key in first)
-    assert any(not torch.equal(first[key], other[key]) for key in first)
+    again = _states(build(name))
+    other = _states(build(name, seed=1))
+    assert not changed(first, again)
+    assert changed(first, other)
 
 
 @pytest.mark.parametrize("name", METHODS)
 def test_every_optimised_weight_belongs_to_one_optimiser(name: str) -> None:
-    method = _build(name)
+    method = build(name)
     optimised = [
         id(weights)
         for optimizer in method.optimizers.values()
@@ -82,7 +70,7 @@ def test_every_optimised_weight_belongs_to_one_optimiser(name: str) -> None:
 
 @pytest.mark.parametrize("name", METHODS)
 def test_a_translation_depends_on_its_own_input_alone(tmp_path: Path, name: str) -> None:
-    dataset, method = open_dataset(tmp_path, name), _build(name)
+    dataset, method = open_dataset(tmp_path, name), build(name)
     for way in method.ways():
         inputs = method.inputs(dataset.domains[way.of], np.array([1, 2, 3]))
         together = method.translate(inputs, way.to)
@@ -95,22 +83,21 @@ def test_a_translation_depends_on_its_own_input_alone(tmp_path: Path, name: str)
 
 @pytest.mark.parametrize("name", METHODS)
 def test_samples_are_of_validation_faces_and_leave_no_trace(tmp_path: Path, name: str) -> None:
-    dataset, method = open_dataset(tmp_path, name), _build(name)
-    before = _weights(method)
+    dataset, method = open_dataset(tmp_path, name), build(name)
+    before = _states(method)
     columns = method.sample_columns(method.sample_inputs(dataset, 4))
     assert all(
         len(column) == 1 and column.shape[1] in (1, 3) and not column.requires_grad for column in columns
     )
-    after = _weights(method)
-    assert all(torch.equal(before[key], after[key]) for key in before)
-    assert all(weights.grad is None for key in method.networks for weights in method.parameters(key))
+    assert not changed(before, _states(method))
+    assert not holding_gradients(method)
 
 
 @pytest.mark.parametrize("name", METHODS)
 def test_the_state_of_a_method_survives_being_saved(tmp_path: Path, name: str) -> None:
     """Together with networks, optimisers and torch's randomness, which the trainer keeps."""
     dataset = open_dataset(tmp_path, name)
-    first, second = _build(name), _build(name)
+    first, second = build(name), build(name)
     loader = _loader(first, dataset, name)
     for step in range(3):
         train_step(first, [Turn(loader.batch(step), step)])
@@ -138,7 +125,7 @@ def test_two_batches_make_one_step_whose_gradients_are_their_mean(tmp_path: Path
     if name == "pix2pix":
         norm["generator"] = {"width": 8, "norm": "instance"}
     dataset = open_dataset(tmp_path, name, **norm)
-    one, two = _build(name, **norm), _build(name, batch_size=2, **norm)
+    one, two = build(name, **norm), build(name, batch_size=2, **norm)
     batch = _loader(two, dataset, name, batch_size=2, **norm).batch(0)
     halves = [{key: value[part : part + 1] for key, value in batch.items()} for part in range(2)]
     for method in (one, two):
@@ -149,6 +136,29 @@ def test_two_batches_make_one_step_whose_gradients_are_their_mean(tmp_path: Path
     for key in one.networks:
         for first, second in zip(one.parameters(key), two.parameters(key), strict=True):
             torch.testing.assert_close(first.grad, second.grad, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "watched", "steps"),
+    [
+        (
+            "discogan",
+            {"width": 8, "learning_rate": 1e-2, "starting_steps": 0, "rate": 0.9},
+            "reconstruction",
+            24,
+        ),
+        ("munit", {"learning_rate": 4e-3}, "image", 12),
+        ("ugatit", {"learning_rate": 4e-3}, "cycle", 10),
+    ],
+    ids=["discogan", "munit", "ugatit"],
+)
+def test_one_batch_is_learnt_by_heart(
+    tmp_path: Path, name: str, options: dict[str, Any], watched: str, steps: int
+) -> None:
+    torch.manual_seed(0)
+    method, batch = build(name, **options), first_batch(tmp_path, name, **options)
+    history = learn(method, batch, steps, f"{watched}_source", f"{watched}_target")
+    assert history[-1] < history[0] / 5, history
 
 
 def test_a_frozen_network_passes_gradients_on_and_keeps_none() -> None:
@@ -172,7 +182,7 @@ def test_a_frozen_network_passes_gradients_on_and_keeps_none() -> None:
 
 
 def test_bf16_keeps_the_losses_in_fp32(tmp_path: Path) -> None:
-    dataset, method = open_dataset(tmp_path, "cyclegan"), _build("cyclegan")
+    dataset, method = open_dataset(tmp_path, "cyclegan"), build("cyclegan")
     arithmetic = Arithmetic(autocast=lambda: torch.autocast("cpu", torch.bfloat16))
     losses = train_step(method, [Turn(_loader(method, dataset, "cyclegan").batch(0), 0)], arithmetic)
     assert all(loss.dtype == torch.float32 and loss.isfinite() for loss in losses.values())
@@ -181,4 +191,4 @@ def test_bf16_keeps_the_losses_in_fp32(tmp_path: Path) -> None:
 def test_a_dataset_without_faces_to_train_on_is_named(tmp_path: Path) -> None:
     dataset = open_dataset(tmp_path, "cyclegan", count=2)
     with pytest.raises(UserError, match="photo: the dataset has no face to train on"):
-        _loader(_build("cyclegan"), dataset, "cyclegan")
+        _loader(build("cyclegan"), dataset, "cyclegan")

@@ -1,4 +1,3 @@
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -6,35 +5,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pipeline.datasets.loading import Loader
 from pipeline.errors import UserError
 from pipeline.methods.base import Turn, train_step
 from pipeline.methods.munit import DISCRIMINATORS, GENERATORS, Munit
+from tests.methods.stepping import builder, changed, first_batch, holding_gradients, update, weights_of
 from tests.methods.tiny_dataset import experiment, open_dataset
 
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-def _method(seed: int = 0, **options: Any) -> Munit:
-    return Munit(experiment("munit", **options), torch.Generator().manual_seed(seed))  # type: ignore[arg-type]
-
-
-def _batch(folder: Path, **options: Any) -> dict[str, Tensor]:
-    dataset = open_dataset(folder, "munit", **options)
-    return Loader(dataset, experiment("munit", **options), 0, Munit.draws).batch(0)
-
-
-def _weights(method: Munit) -> dict[str, Tensor]:
-    return {
-        name: torch.nn.utils.parameters_to_vector(network.parameters()).detach().clone()
-        for name, network in method.networks.items()
-    }
+build = builder(Munit)
 
 
 class Halves(nn.Module):
@@ -60,7 +37,7 @@ class Critic(nn.Module):
 
 def _with_stubs(monkeypatch: pytest.MonkeyPatch, **options: Any) -> tuple[Munit, Turn]:
     """Return a method to be computed by hand: source images are 0, target images .5, drawn styles (.5, .25)."""
-    method = _method(lambda_gan=2.0, lambda_content=3.0, lambda_style=5.0, **options)
+    method = build(lambda_gan=2.0, lambda_content=3.0, lambda_style=5.0, **options)
     method.networks = {
         "generator_target": Halves(0.125),
         "generator_source": Halves(0.25),
@@ -111,30 +88,25 @@ def test_discriminator_losses_are_summed_over_the_sizes(monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize(("moving", "names"), [(0, DISCRIMINATORS), (1, GENERATORS)])
 def test_each_phase_moves_its_own_networks(tmp_path: Path, moving: int, names: tuple[str, ...]) -> None:
-    method = _method()
-    phase = method.phases()[moving]
-    method.phases = lambda: (phase,)  # type: ignore[method-assign]
-    before = _weights(method)
-    train_step(method, [Turn(_batch(tmp_path), 0)])
-    after = _weights(method)
-    assert {name for name in before if not torch.equal(before[name], after[name])} == set(names)
-    others = set(method.networks) - set(names)
-    assert all(weights.grad is None for weights in method.parameters(*others))
+    method = build()
+    moved = update(method, method.phases()[moving], Turn(first_batch(tmp_path, "munit"), 0))
+    assert moved == set(names)
+    assert holding_gradients(method) == set(names)
 
 
 def test_a_step_depends_on_the_global_seed(tmp_path: Path) -> None:
-    batch = _batch(tmp_path)
+    batch = first_batch(tmp_path, "munit")
 
     def style_loss(seed: int) -> float:
         torch.manual_seed(seed)
-        return train_step(_method(), [Turn(batch, 0)])["style_target"].item()
+        return train_step(build(), [Turn(batch, 0)])["style_target"].item()
 
     assert style_loss(0) == style_loss(0)
     assert style_loss(0) != style_loss(1)
 
 
 def test_the_learning_rate_is_halved_again_and_again() -> None:
-    method = _method(halve_every=100)
+    method = build(halve_every=100)
     assert [method.learning_rate_factor(step, 300) for step in (0, 99, 100, 199, 200, 299)] == [
         1,
         1,
@@ -146,7 +118,7 @@ def test_the_learning_rate_is_halved_again_and_again() -> None:
 
 
 def test_generators_start_as_he_proposed_and_discriminators_small() -> None:
-    method = _method(generator={"width": 16, "blocks": 1}, discriminator={"width": 32, "layers": 2})
+    method = build(generator={"width": 16, "blocks": 1}, discriminator={"width": 32, "layers": 2})
     first = next(method.networks["generator_target"].parameters())
     assert first.std().item() == pytest.approx((2 / (3 * 7 * 7)) ** 0.5, rel=0.1)
     judge = next(method.networks["discriminator_target"].parameters())
@@ -154,24 +126,13 @@ def test_generators_start_as_he_proposed_and_discriminators_small() -> None:
 
 
 def test_weights_depend_on_the_seed_alone() -> None:
-    first, again, other = _weights(_method(0)), _weights(_method(0)), _weights(_method(1))
-    assert all(torch.equal(first[name], again[name]) for name in first)
-    assert not any(torch.equal(first[name], other[name]) for name in first)
-
-
-def test_one_batch_is_learnt_by_heart(tmp_path: Path) -> None:
-    torch.manual_seed(0)
-    method, batch = _method(learning_rate=2e-3), _batch(tmp_path)
-    history = [train_step(method, [Turn(batch, step)]) for step in range(16)]
-    first, last = (
-        sum(step[f"image_{role}"].item() for role in ("source", "target"))
-        for step in (history[0], history[-1])
-    )
-    assert last < first / 5, (first, last)
+    first, again, other = weights_of(build(0)), weights_of(build(0)), weights_of(build(1))
+    assert not changed(first, again)
+    assert changed(first, other) == set(first)
 
 
 def test_a_translation_is_of_its_own_input_and_repeatable() -> None:
-    method = _method()
+    method = build()
     inputs = torch.rand(3, 3, 32, 32) * 2 - 1
     together = method.translate(inputs, "anime")
     assert together.shape == (3, 3, 32, 32)
@@ -183,21 +144,21 @@ def test_a_translation_is_of_its_own_input_and_repeatable() -> None:
 
 
 def test_a_translation_draws_nothing_from_the_global_generator() -> None:
-    method = _method()
+    method = build()
     before = torch.get_rng_state()
     method.translate(torch.zeros(1, 3, 32, 32), "anime")
     assert torch.equal(before, torch.get_rng_state())
 
 
 def test_other_styles_give_other_images() -> None:
-    method = _method()
+    method = build()
     inputs = torch.rand(1, 3, 32, 32) * 2 - 1
     first, second = (method.translate_in_style(inputs, "anime", seed) for seed in (1, 2))
     assert not torch.allclose(first, second)
 
 
 def test_an_example_gives_its_style_and_nothing_of_its_content() -> None:
-    method = _method()
+    method = build()
     inputs, examples = torch.rand(2, 2, 3, 32, 32) * 2 - 1
     guided = method.translate_with(inputs, "anime", like=examples)
     assert guided.shape == (2, 3, 32, 32)
@@ -214,7 +175,7 @@ def test_an_example_gives_its_style_and_nothing_of_its_content() -> None:
 
 
 def test_the_way_back_is_in_the_images_own_style() -> None:
-    method = _method()
+    method = build()
     inputs = torch.rand(2, 3, 32, 32) * 2 - 1
     back = method.translate_back(inputs, "anime", "photo")
     torch.testing.assert_close(
@@ -224,7 +185,7 @@ def test_the_way_back_is_in_the_images_own_style() -> None:
 
 
 def test_samples_show_two_styles_an_examples_style_and_the_way_back(tmp_path: Path) -> None:
-    method = _method()
+    method = build()
     inputs = method.sample_inputs(open_dataset(tmp_path, "munit"), 4)
     columns = method.sample_columns(inputs)
     assert [tuple(column.shape) for column in columns] == 10 * [(1, 3, 32, 32)]
@@ -234,7 +195,7 @@ def test_samples_show_two_styles_an_examples_style_and_the_way_back(tmp_path: Pa
 
 
 def test_examples_are_shown_again_where_there_are_fewer_of_them() -> None:
-    method = _method()
+    method = build()
     inputs = {"source": torch.rand(3, 3, 32, 32), "target": torch.rand(2, 3, 32, 32)}
     assert [len(column) for column in method.sample_columns(inputs)] == 5 * [3] + 5 * [2]
 

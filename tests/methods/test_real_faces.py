@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,32 +12,47 @@ from benchmarks.real_pictures import MISSING, find_real_pictures
 from pipeline.datasets.loading import Loader
 from pipeline.experiments import read_experiment
 from pipeline.methods import build_method
-from pipeline.methods.base import Turn, train_step
 from tests.methods.real_faces import real_dataset
+from tests.methods.stepping import learn
 
 PICTURES = find_real_pictures()
 pytestmark = pytest.mark.skipif(PICTURES is None, reason=MISSING)
-RESNET = {"generator": {"width": 16, "blocks": 2}, "discriminator": {"width": 16, "layers": 2}}
-# The method, its options, the losses whose sum is watched (by the beginning of their names), steps, and the factor.
+RESNET = {"generator": {"width": 8, "blocks": 2}, "discriminator": {"width": 8, "layers": 2}}
+UNET = {"generator": {"width": 8}, "discriminator": {"width": 8}, "learning_rate": 2e-3}
+UGATIT = {
+    "generator": {"width": 8, "blocks": 1},
+    "discriminator": {"width": 8, "global_layers": 4, "local_layers": 3},
+    "lambda_cam": 1,
+}
+DISCOGAN = {"batch_size": 4, "width": 8, "rate": 0.9, "starting_steps": 0}
+MUNIT = {
+    "generator": {"width": 8, "blocks": 1, "mlp": 16},
+    "discriminator": {"width": 8, "layers": 2, "scales": 2},
+}
+long = pytest.mark.long
+# The method, its options, the losses whose sum is watched, steps, and the factor.
 LEARNT: list[Any] = [
-    pytest.param("cyclegan", RESNET, "cycle", 80, 3, id="cyclegan"),
+    pytest.param("cyclegan", RESNET, ("cycle_source", "cycle_target"), 45, 3, id="cyclegan"),
+    pytest.param("pix2pix", UNET, ("l1",), 40, 3, id="pix2pix"),
+    pytest.param("getgan", RESNET, ("rec_source", "rec_target"), 100, 5, id="getgan", marks=long),
+    pytest.param("ugatit", UGATIT, ("cycle_source", "cycle_target"), 100, 3, id="ugatit", marks=long),
     pytest.param(
-        "pix2pix", {"generator": {"width": 16}, "discriminator": {"width": 16}}, "l1", 80, 3, id="pix2pix"
+        "discogan",
+        DISCOGAN,
+        ("reconstruction_source", "reconstruction_target"),
+        149,
+        2,
+        id="discogan",
+        marks=long,
     ),
+    pytest.param("munit", MUNIT, ("image_source", "image_target"), 100, 5, id="munit", marks=long),
+    pytest.param("cut", {**RESNET, "patches": 64}, ("nce", "nce_identity"), 100, 2, id="cut", marks=long),
 ]
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.mark.parametrize(("name", "options", "watched", "steps", "factor"), LEARNT)
 def test_a_batch_of_real_faces_is_learnt_by_heart(
-    tmp_path: Path, name: str, options: dict[str, Any], watched: str, steps: int, factor: float
+    tmp_path: Path, name: str, options: dict[str, Any], watched: tuple[str, ...], steps: int, factor: float
 ) -> None:
     assert PICTURES is not None
     common = {"method": name, "domains": ["photo", "anime"], "size_px": 64, "steps": steps}
@@ -47,8 +61,5 @@ def test_a_batch_of_real_faces_is_learnt_by_heart(
     method = build_method(experiment, torch.Generator().manual_seed(0))
     batch = Loader(dataset, experiment, 0, method.draws, method.conditions).batch(0)
     torch.manual_seed(0)
-    history = []
-    for step in range(steps):
-        losses = train_step(method, [Turn(batch, step)])
-        history.append(sum(loss.item() for key, loss in losses.items() if key.startswith(watched)))
+    history = learn(method, batch, steps, *watched)
     assert history[-1] < history[0] / factor, (history[0], history[-1])

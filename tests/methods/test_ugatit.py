@@ -1,44 +1,19 @@
 import math
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from pipeline.datasets.loading import Loader
 from pipeline.errors import UserError
-from pipeline.methods.base import Turn, train_step
+from pipeline.methods.base import Turn
 from pipeline.methods.ugatit import DISCRIMINATORS, GENERATORS, Ugatit, cam_loss, heat_map
 from pipeline.networks.ugatit import AdaLin, Lin, most_layers
+from tests.methods.stepping import builder, changed, first_batch, holding_gradients, learn, update, weights_of
 from tests.methods.tiny_dataset import experiment, open_dataset
 
+build = builder(Ugatit)
 JUDGES = {"global_layers": 3, "local_layers": 3}
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-def _method(seed: int = 0, **options: Any) -> Ugatit:
-    return Ugatit(experiment("ugatit", **options), torch.Generator().manual_seed(seed))  # type: ignore[arg-type]
-
-
-def _batch(folder: Path, **options: Any) -> dict[str, Tensor]:
-    dataset = open_dataset(folder, "ugatit", **options)
-    return Loader(dataset, experiment("ugatit", **options), 0, Ugatit.draws).batch(0)
-
-
-def _weights(method: Ugatit) -> dict[str, Tensor]:
-    return {
-        name: torch.nn.utils.parameters_to_vector(network.parameters()).detach().clone()
-        for name, network in method.networks.items()
-    }
 
 
 def _rhos(method: Ugatit) -> list[Tensor]:
@@ -76,7 +51,7 @@ class Critic(nn.Module):
 
 def _with_stubs() -> tuple[Ugatit, Turn]:
     """Return a method whose networks can be computed by hand: source images are 0, target images 0.5."""
-    method = _method(lambda_gan=2.0)
+    method = build(lambda_gan=2.0)
     method.networks = {
         "generator_to_target": Painter(0.25),
         "generator_to_source": Painter(-0.125),
@@ -125,39 +100,32 @@ def test_the_activation_map_is_to_find_the_other_domain_and_to_refuse_its_own() 
 
 
 def test_discriminators_learn_first_and_leave_the_generators_alone(tmp_path: Path) -> None:
-    method = _method()
-    turn = Turn(_batch(tmp_path), 0)
+    method = build()
+    turn = Turn(first_batch(tmp_path, "ugatit"), 0)
     discriminators, generators = method.phases()
     assert (discriminators.name, generators.name) == ("discriminators", "generators")
 
     torch.stack(list(discriminators.losses(turn).values())).sum().backward()
-    assert {
-        name for name in method.networks for weights in method.parameters(name) if weights.grad is not None
-    } == set(DISCRIMINATORS)
+    assert holding_gradients(method) == set(DISCRIMINATORS)
 
 
 @pytest.mark.parametrize(("moving", "names"), [(0, DISCRIMINATORS), (1, GENERATORS)])
 def test_each_phase_moves_its_own_networks(tmp_path: Path, moving: int, names: tuple[str, ...]) -> None:
-    method = _method()
-    phase = method.phases()[moving]
-    method.phases = lambda: (phase,)  # type: ignore[method-assign]
-    before = _weights(method)
-    train_step(method, [Turn(_batch(tmp_path), 0)])
-    after = _weights(method)
-    assert {name for name in before if not torch.equal(before[name], after[name])} == set(names)
+    method = build()
+    moved = update(method, method.phases()[moving], Turn(first_batch(tmp_path, "ugatit"), 0))
+    assert moved == set(names)
 
 
 def test_every_rho_stays_between_0_and_1(tmp_path: Path) -> None:
-    method = _method(learning_rate=0.5)
-    batch = _batch(tmp_path)
-    for step in range(3):
-        train_step(method, [Turn(batch, step)])
+    method = build(learning_rate=0.5)
+    batch = first_batch(tmp_path, "ugatit")
+    learn(method, batch, 3)
     assert all(rho.min() >= 0 and rho.max() <= 1 for rho in _rhos(method))
     assert any((rho == 0).any() or (rho == 1).any() for rho in _rhos(method)), "no rho came to a limit"
 
 
 def test_the_decay_of_weights_draws_rho_too() -> None:
-    method = _method(learning_rate=0.01)
+    method = build(learning_rate=0.01)
     for weights in method.parameters(*GENERATORS):
         weights.grad = torch.zeros_like(weights)
     method.optimizers["generator"].step()
@@ -167,25 +135,14 @@ def test_the_decay_of_weights_draws_rho_too() -> None:
 
 
 def test_weights_depend_on_the_seed_alone() -> None:
-    first, again, other = _weights(_method(0)), _weights(_method(0)), _weights(_method(1))
-    assert all(torch.equal(first[name], again[name]) for name in first)
-    assert not any(torch.equal(first[name], other[name]) for name in first)
-
-
-def test_one_batch_is_learnt_by_heart(tmp_path: Path) -> None:
-    torch.manual_seed(0)
-    method, batch = _method(learning_rate=2e-3), _batch(tmp_path)
-    history = [train_step(method, [Turn(batch, step)]) for step in range(14)]
-    first, last = (
-        sum(step[f"cycle_{role}"].item() for role in ("source", "target"))
-        for step in (history[0], history[-1])
-    )
-    assert last < first / 5, (first, last)
+    first, again, other = weights_of(build(0)), weights_of(build(0)), weights_of(build(1))
+    assert not changed(first, again)
+    assert changed(first, other) == set(first)
 
 
 @pytest.mark.parametrize("light", [True, False])
 def test_a_translation_is_of_its_own_input_and_without_gradients(light: bool) -> None:
-    method = _method(generator={"width": 4, "blocks": 1, "light": light})
+    method = build(generator={"width": 4, "blocks": 1, "light": light})
     inputs = torch.rand(3, 3, 32, 32) * 2 - 1
     together = method.translate(inputs, "anime")
     assert together.shape == (3, 3, 32, 32)
@@ -196,7 +153,7 @@ def test_a_translation_is_of_its_own_input_and_without_gradients(light: bool) ->
 
 def test_the_full_generator_looks_at_every_place() -> None:
     light, full = (
-        _method(generator={"width": 4, "blocks": 1, "light": light}).networks[GENERATORS[0]].state_dict()
+        build(generator={"width": 4, "blocks": 1, "light": light}).networks[GENERATORS[0]].state_dict()
         for light in (True, False)
     )
     places = (32 // 4) ** 2
@@ -205,7 +162,7 @@ def test_the_full_generator_looks_at_every_place() -> None:
 
 
 def test_samples_show_where_the_generator_looks(tmp_path: Path) -> None:
-    method = _method()
+    method = build()
     inputs = method.sample_inputs(open_dataset(tmp_path, "ugatit"), 4)
     columns = method.sample_columns(inputs)
     assert [tuple(column.shape[1:]) for column in columns] == 2 * [

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
-from pipeline.datasets.arrays import Dataset, load_dataset, write_domain
+from pipeline.datasets.arrays import Dataset, load_dataset, write_domain, write_pairs
 from pipeline.experiments import Experiment, as_dict, read_experiment
 
 COLORS = {"photo": (220, 120, 60), "anime": (60, 120, 220)}
@@ -38,7 +39,10 @@ def experiment(method: str, **options: Any) -> Experiment:
 
 
 def write_dataset(folder: Path, method: str, count: int = 8, **options: Any) -> Path:
-    """Write a dataset whose last two faces are for validation and test, and whose first lacks landmarks."""
+    """Write a dataset whose last two faces are for validation and test, and whose first lacks landmarks.
+
+    Where pairs are asked for, face n of one domain and face n of the other are a pair.
+    """
     resolved = experiment(method, **options)
     size = resolved.size_px
     splits = ["train"] * (count - 2) + ["val", "test"]
@@ -54,6 +58,9 @@ def write_dataset(folder: Path, method: str, count: int = 8, **options: Any) -> 
             for n, split in enumerate(splits)
         ]
         write_domain(folder, domain, images, count, size, points, rows)
+    if resolved.pairing != "none":
+        pairs = {"source": range(count), "target": range(count), "split": splits, "distance": [None] * count}
+        write_pairs(folder, pa.table(pairs))
     described = {"name": f"tiny-{method}", **as_dict(resolved)}
     (folder / "experiment.json").write_text(json.dumps(described))
     return folder

@@ -30,6 +30,7 @@ from pipeline.training.session import Diverged
 from tests.methods.tiny_dataset import write_dataset
 
 TWO = ("cyclegan", "pix2pix")
+AVERAGED = {"ema": 0.9, "accumulate": 2, "batch_size": 2}
 
 
 def _train(folder: Path, run: str, **options: Any) -> None:
@@ -65,9 +66,10 @@ def at_step(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     return install
 
 
-@pytest.mark.parametrize("name", METHODS)
 @pytest.mark.parametrize(
-    "options", [{}, {"ema": 0.9, "accumulate": 2, "batch_size": 2}], ids=["plain", "ema"]
+    ("name", "options"),
+    [*((name, AVERAGED) for name in METHODS), *((name, {}) for name in TWO)],
+    ids=[*METHODS, *(f"{name}-plain" for name in TWO)],
 )
 def test_5_steps_and_5_more_are_10_steps_bit_for_bit(
     tmp_path: Path, name: str, options: dict[str, Any], at_step: Callable[..., None]
