@@ -115,6 +115,7 @@ def test_a_second_run_does_nothing(finished: Workspace) -> None:
     assert finished.hashes() == before
 
 
+@pytest.mark.timeout(1200)
 def test_cold_and_warm_give_the_same_bytes(finished: Workspace, tmp_path: Path) -> None:
     """Without the result cache, the data and DVC's own cache, all is computed again."""
     cold = Workspace.copy(
