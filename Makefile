@@ -4,7 +4,7 @@ PYTHON ?= python3
 PYTEST = pytest -n 2 --dist loadfile --no-loadscope-reorder
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup repro report test test-all lint ui clean
+.PHONY: help setup repro report test test-all lint ui ui-stop ui-status clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -21,7 +21,7 @@ setup: .venv/installed  ## the environment in .venv, with the versions of constr
 
 .venv/installed: .uv/bin/uv pyproject.toml constraints.txt
 	.uv/bin/uv venv --quiet --allow-existing --no-python-downloads --python $(PYTHON) .venv
-	.uv/bin/uv pip install --quiet --python .venv --constraint constraints.txt --editable '.[dask,fan,flows,screen,dev]'
+	.uv/bin/uv pip install --quiet --python .venv --constraint constraints.txt --editable '.[dask,fan,flows,s3,screen,dev]'
 	@touch $@
 
 repro: setup     ## run what changed, from crawl to report
@@ -45,9 +45,16 @@ lint: setup
 	mypy
 	lint-imports
 
-ui: setup        ## the Prefect UI of this checkout, on http://127.0.0.1:4200
-	PREFECT_HOME=$(CURDIR)/.prefect PREFECT_SERVER_ANALYTICS_ENABLED=false DO_NOT_TRACK=1 \
-	PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT=false prefect server start
+# Server, workers and deployments of this checkout go on when the terminal is closed: flows/services.py.
+PORT ?= 4200
+ui: setup        ## the Prefect UI of this checkout and its workers, on http://127.0.0.1:4200 (PORT=…)
+	python -m flows.services start --port $(PORT)
+
+ui-stop: setup   ## end them, and no other checkout's; runs in progress end in order
+	python -m flows.services stop
+
+ui-status: setup ## say what of it runs
+	python -m flows.services status
 
 clean:           ## remove what can be made again; crawled images and DVC's cache stay
 	rm -rf .cache logs report .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -30,7 +30,8 @@ class Workspace:
             copied = folder / kept.relative_to(REPOSITORY)
             copied.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(kept, copied)
-        self.set(sources=sources, experiments=experiments or {})
+        # Without schedules: they name the shipped sources.
+        self.set(sources=sources, experiments=experiments or {}, schedules={})
 
     @classmethod
     def copy(cls, other: Workspace, folder: Path, without: tuple[str, ...] = ()) -> Workspace:

@@ -11,8 +11,11 @@ from typing import Annotated
 import typer
 
 from pipeline.commands import dataset as dataset_commands
+from pipeline.commands import quarantine as quarantine_commands
 from pipeline.commands import source as source_commands
+from pipeline.commands import watch as watch_commands
 from pipeline.commands import weights as weights_commands
+from pipeline.commands.in_turn import Stage
 from pipeline.commands.parts import cache_app, parts_app
 from pipeline.commands.takedown import takedown
 from pipeline.errors import UserError
@@ -29,7 +32,7 @@ STAGES = "Stages (run by dvc repro)"
 TOOLS = "Tools"
 
 
-@app.command(rich_help_panel=STAGES)
+@app.command(cls=Stage, rich_help_panel=STAGES)
 def crawl(source: Source) -> None:
     """Fetch what is new at a source into new parts."""
     from pipeline.stages import crawl as stage
@@ -37,7 +40,7 @@ def crawl(source: Source) -> None:
     stage.run(source)
 
 
-@app.command(rich_help_panel=STAGES)
+@app.command(cls=Stage, rich_help_panel=STAGES)
 def detect(source: Source) -> None:
     """Find the faces of every image."""
     from pipeline.stages import detect as stage
@@ -45,7 +48,7 @@ def detect(source: Source) -> None:
     stage.run(source)
 
 
-@app.command(rich_help_panel=STAGES)
+@app.command(cls=Stage, rich_help_panel=STAGES)
 def landmarks(source: Source) -> None:
     """Find the eyes, the 68 landmarks and the pose of every face."""
     from pipeline.stages import landmarks as stage
@@ -53,7 +56,7 @@ def landmarks(source: Source) -> None:
     stage.run(source)
 
 
-@app.command(rich_help_panel=STAGES)
+@app.command(cls=Stage, rich_help_panel=STAGES)
 def align(source: Source) -> None:
     """Cut every face out with its eyes at fixed places."""
     from pipeline.stages import align as stage
@@ -61,7 +64,7 @@ def align(source: Source) -> None:
     stage.run(source)
 
 
-@app.command(rich_help_panel=STAGES)
+@app.command(cls=Stage, rich_help_panel=STAGES)
 def colors(source: Source) -> None:
     """Estimate the colours of skin, hair and eyes."""
     from pipeline.stages import colors as stage
@@ -69,7 +72,7 @@ def colors(source: Source) -> None:
     stage.run(source)
 
 
-@app.command(rich_help_panel=STAGES)
+@app.command(cls=Stage, rich_help_panel=STAGES)
 def catalogue() -> None:
     """Gather all faces in one table, and count what became of every image."""
     from pipeline.stages import catalogue as stage
@@ -77,7 +80,7 @@ def catalogue() -> None:
     stage.run()
 
 
-@app.command(rich_help_panel=STAGES)
+@app.command(cls=Stage, rich_help_panel=STAGES)
 def train(
     what: Annotated[
         str,
@@ -94,7 +97,7 @@ def train(
     stage.run(what, accelerator, devices, max_steps, score_on_validation)
 
 
-@app.command(rich_help_panel=STAGES)
+@app.command(cls=Stage, rich_help_panel=STAGES)
 def evaluate(experiment: Experiment) -> None:
     """Translate held-out faces and measure the result."""
     from pipeline.stages import evaluate as stage
@@ -102,7 +105,7 @@ def evaluate(experiment: Experiment) -> None:
     stage.run(experiment)
 
 
-@app.command(rich_help_panel=STAGES)
+@app.command(cls=Stage, rich_help_panel=STAGES)
 def report() -> None:
     """Write report/index.html."""
     from pipeline.stages import report as stage
@@ -137,6 +140,8 @@ app.add_typer(source_commands.app, name="source", rich_help_panel=TOOLS)
 app.add_typer(parts_app, name="parts", rich_help_panel=TOOLS)
 app.add_typer(cache_app, name="cache", rich_help_panel=TOOLS)
 app.add_typer(takedown, name="takedown", rich_help_panel=TOOLS)
+app.add_typer(watch_commands.app, name="watch", rich_help_panel=TOOLS)
+app.add_typer(quarantine_commands.app, name="quarantine", rich_help_panel=TOOLS)
 app.add_typer(weights_commands.app, name="weights", rich_help_panel=TOOLS)
 
 

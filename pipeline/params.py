@@ -29,6 +29,7 @@ from pipeline.errors import UserError
 from pipeline.experiments import AnyExperiment
 from pipeline.names import unknown_name
 from pipeline.project import PARAMS_FILE, load_yaml
+from pipeline.schedules import Schedules
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$")]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -401,6 +402,7 @@ class Params(Section):
     quality: Limits
     catalogue: Catalogue
     experiments: dict[Name, Experiment]
+    schedules: Schedules = Schedules()
 
     @model_validator(mode="after")
     def _domains_are_known(self) -> Params:
@@ -430,6 +432,11 @@ class Params(Section):
                     raise ValueError(
                         f"experiments.{name}.domains: {domain!r} is not one of the domains: {known}"
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _schedules_are_of_sources(self) -> Params:
+        self.schedules.check_sources(self.sources)
         return self
 
     def experiment(self, name: str) -> AnyExperiment:

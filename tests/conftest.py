@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,8 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import flows  # noqa: F401
 from benchmarks.real_pictures import MISSING, find_real_pictures
 from benchmarks.workspace import Workspace
+
+# Importing the flows led this process to the checkout's Prefect server, if `make ui` has started one.
+os.environ.pop("PREFECT_API_URL", None)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

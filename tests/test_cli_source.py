@@ -351,6 +351,13 @@ def test_sources_and_kinds_are_listed(workspace: Callable[[dict], Workspace], si
     ]
 
 
+def test_sources_are_listed_where_the_schedules_are_wrong(in_folder: Path) -> None:
+    (row,) = overview.entries(
+        {"sources": {"x": {"kind": "demo"}}, "schedules": ["0 4 * * *"]}, Path(".state")
+    )
+    assert row == ["x", "demo", "-", "-", "-", "0", "-"]
+
+
 def test_what_was_crawled_is_listed(workspace: Callable[[dict], Workspace], site: LocalSite) -> None:
     place = workspace({"faces": entry_of(site)})
     place.run("pipeline", "crawl", "faces")

@@ -39,7 +39,7 @@ class Cluster:
 
 
 def start_cluster(folder: Path) -> Cluster:
-    """Start `dask scheduler` and `dask worker` as docs/operations.md says, with two worker processes."""
+    """Start `dask scheduler` and `dask worker` as docs/clusters.md says, with two worker processes."""
     environment = {
         **os.environ,
         "PYTHONPATH": str(REPOSITORY),

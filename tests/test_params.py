@@ -27,7 +27,7 @@ def test_the_shipped_params_are_valid() -> None:
 
 
 def test_no_sources_and_no_experiments_are_valid(tmp_path: Path) -> None:
-    assert load_params(params_with(tmp_path, sources={}, experiments={})).sources == {}
+    assert load_params(params_with(tmp_path, sources={}, schedules={}, experiments={})).sources == {}
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from pipeline.commands.in_turn import Stage
+
 # No experiment can have this name.
 _STAGE = "_stage"
 Experiment = Annotated[str, typer.Argument(help="An experiment of params.yaml.")]
@@ -41,7 +43,7 @@ app = typer.Typer(
 )
 
 
-@app.command(_STAGE, hidden=True)
+@app.command(_STAGE, cls=Stage, hidden=True)
 def stage(experiment: Experiment) -> None:
     """Gather the faces that an experiment learns from."""
     from pipeline.stages.dataset import run

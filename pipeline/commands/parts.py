@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from pipeline.commands.in_turn import Alone
+
 parts_app = typer.Typer(help="Look after raw parts.", no_args_is_help=True, add_completion=False)
 cache_app = typer.Typer(help="Look after .cache.", no_args_is_help=True, add_completion=False)
 
@@ -15,7 +17,7 @@ def _parts() -> None:
     """Look after raw parts."""
 
 
-@parts_app.command()
+@parts_app.command(cls=Alone)
 def compact(source: Annotated[str, typer.Argument(help="A source of params.yaml.")]) -> None:
     """Merge a source's small raw parts into full ones, and commit them to DVC."""
     from pipeline import parts

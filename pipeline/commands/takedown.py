@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from pipeline.commands.in_turn import Alone
 from pipeline.errors import UserError
 
 takedown = typer.Typer(
@@ -14,7 +15,7 @@ takedown = typer.Typer(
 )
 
 
-@takedown.command()
+@takedown.command(cls=Alone)
 def add(
     reason: Annotated[str, typer.Option(help="Why; it is written down in takedowns.csv.")],
     image: Annotated[str | None, typer.Option(metavar="ID", help="An image's id, or its beginning.")] = None,

@@ -51,14 +51,15 @@ class Settings:
 class Summary:
     """What a crawl met: every distinct URL is new, known from before, or refused.
 
-    `unchanged` of the known ones were asked for again; what lies behind pages that need not be read again is not
-    met. `stored` is how many images there are now; `spent` is the budget that ended the crawl.
+    `unchanged` of the known ones were asked for again; what lies behind the `passed` pages, which need not be read
+    again, is not met. `stored` is how many images there are now; `spent` is the budget that ended the crawl.
     """
 
     discovered: int = 0
     new: int = 0
     known: int = 0
     unchanged: int = 0
+    passed: int = 0
     refused: Counter[str] = field(default_factory=Counter)
     requests: int = 0
     bytes: int = 0
@@ -125,10 +126,12 @@ class _Crawl:
 
     def follow_all(self, source: Source) -> None:
         """Fetch what the source shows, then what it is time to ask for again; stop where a budget is spent."""
+        known = KnownToState(self.state)
         try:
-            self.follow(source.discover(self.session, KnownToState(self.state)))
+            self.follow(source.discover(self.session, known))
         except BudgetSpent as spent:
             self.summary.spent = spent.budget
+        self.summary.passed = len(known.passed)
         self.forget_refusals()
         if self.summary.spent in (None, "pages"):
             try:

@@ -510,9 +510,10 @@ class State:
 
 
 class KnownToState:
-    """What finished crawls of one entry met; see `references.Known`."""
+    """What finished crawls of one entry met; see `references.Known`. `passed` are the known pages asked about."""
 
     def __init__(self, state: State) -> None:
+        self.passed: set[str] = set()
         self._database = state._database
         self._now = state._now
         (self._last,) = self._database.execute(
@@ -526,9 +527,10 @@ class KnownToState:
 
     def page(self, url: str) -> bool:
         """Say whether the page was read, and all that it shows was met."""
-        if self._last is None:
+        if self._last is None or not self._met("(page_url = ?1 OR url = ?1)", url):
             return False
-        return self._met("(page_url = ?1 OR url = ?1)", url)
+        self.passed.add(url)
+        return True
 
     def _has_due_pages(self) -> bool:
         found = self._database.execute(f"SELECT 1 FROM urls WHERE {_DUE_PAGE} LIMIT 1", (self._now(),))

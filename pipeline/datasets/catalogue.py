@@ -98,8 +98,12 @@ def judge(
 
 
 def rejections_of_source(source: str, names: list[str], judged: pa.Table) -> list[dict[str, Any]]:
-    """Return every rejection of a source, in the columns of `parts.REJECTIONS`, stage by stage."""
-    refused = parts.read_rows(parts.folder("raw", source) / parts.REJECTED_NAME)
+    """Return every rejection of a source, in the columns of `parts.REJECTIONS`, stage by stage.
+
+    One that was never crawled has none: another's recrawl does not wait for it.
+    """
+    refused_path = parts.folder("raw", source) / parts.REJECTED_NAME
+    refused = parts.read_rows(refused_path) if refused_path.exists() else []
     rows = [row | {"source": source} for row in refused]
     for part in names:
         detections = _table("detections", source, part)

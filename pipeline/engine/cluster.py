@@ -94,7 +94,7 @@ def _connected(address: str) -> Iterator[Client]:
     except OSError as error:
         raise UserError(
             f"params.yaml: engine.address: no Dask scheduler answers at {address} ({error}); start one as "
-            "docs/operations.md says, or set engine.kind to local"
+            "docs/clusters.md says, or set engine.kind to local"
         ) from None
     try:
         yield client

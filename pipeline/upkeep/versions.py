@@ -69,17 +69,17 @@ def commit_crawls(sources: Iterable[str]) -> Recorded:
 
     Nothing is done for a source that DVC does not know of. Raises `UserError` where DVC fails.
     """
-    known = _stages_of_lock(LOCK.read_text(encoding="utf-8")) if FOLDER.is_dir() and LOCK.exists() else {}
+    known = stages_of(LOCK.read_text(encoding="utf-8")) if FOLDER.is_dir() and LOCK.exists() else {}
     enabled = (load_yaml(PARAMS_FILE)["sources"] or {}) if known else {}
     stages = {f"crawl@{name}": name for name in sources if f"crawl@{name}" in known and name in enabled}
     if not stages:
         return Recorded([], [])
-    status = json.loads(_dvc("status", "--json", *stages))
+    status = json.loads(run_dvc("status", "--json", *stages))
     rewritten = [stage for stage in stages if _has(status.get(stage, ()), "changed outs")]
     edited = [stage for stage in rewritten if not all("changed outs" in change for change in status[stage])]
     to_commit = [stage for stage in rewritten if stage not in edited]
     if to_commit:
-        _dvc("commit", "--force", *to_commit)
+        run_dvc("commit", "--force", *to_commit)
     return Recorded([stages[stage] for stage in to_commit], [stages[stage] for stage in edited])
 
 
@@ -105,10 +105,10 @@ def stores() -> list[Store]:
 def revisions() -> Iterator[Revision]:
     """Yield dvc.lock as it is here, then as every commit of Git left it, the newest first."""
     if LOCK.exists():
-        yield Revision(None, _stages_of_lock(LOCK.read_text(encoding="utf-8")))
+        yield Revision(None, stages_of(LOCK.read_text(encoding="utf-8")))
     for commit in _git("log", "--all", "--format=%H", "--", str(LOCK)).split():
         if text := _git("show", f"{commit}:./{LOCK}"):
-            yield Revision(commit, _stages_of_lock(text))
+            yield Revision(commit, stages_of(text))
 
 
 def _has(changes: Iterable[Any], kind: str) -> bool:
@@ -120,11 +120,13 @@ def _inside(path: str) -> Path:
     return FOLDER / path.removeprefix("file://")
 
 
-def _stages_of_lock(text: str) -> dict[str, Any]:
+def stages_of(text: str) -> dict[str, Any]:
+    """Return the stages of the text of a dvc.lock."""
     return (yaml.load(text, yaml.CSafeLoader) or {}).get("stages") or {}
 
 
-def _dvc(*arguments: str) -> str:
+def run_dvc(*arguments: str) -> str:
+    """Run DVC on this repository and return what it prints; raise `UserError` with its last lines where it fails."""
     done = subprocess.run([sys.executable, "-m", "dvc", *arguments], capture_output=True, text=True)
     if done.returncode:
         command = " ".join(("dvc", *arguments))

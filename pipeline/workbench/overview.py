@@ -36,7 +36,8 @@ def entries(params: Mapping[str, Any], state: Path) -> list[list[str]]:
 
     `params` are the values of params.yaml, which need not be valid; `state` is the folder of the crawls' memory.
     """
-    schedules = params.get("schedules") or {}
+    section = params.get("schedules")
+    schedules = section if isinstance(section, dict) else {}
     rows = []
     for name, entry in (params.get("sources") or {}).items():
         said = _entry(entry if isinstance(entry, dict) else {})

@@ -125,9 +125,12 @@ def _add_section(text: str, section: str, enabled: Enabled) -> str:
 
 def _check(values: Mapping[str, Any], without: list[str]) -> None:
     """Raise `UserError` where params.yaml would not be valid; entries `without` their values are left out."""
-    sources = {name: entry for name, entry in (values.get("sources") or {}).items() if name not in without}
+    complete = {
+        section: {name: entry for name, entry in (values.get(section) or {}).items() if name not in without}
+        for section in ("sources", "schedules")
+    }
     try:
-        params = Params.model_validate({**values, "sources": sources})
+        params = Params.model_validate({**values, **complete})
     except ValidationError as error:
         raise UserError(explain_validation(error, PARAMS_FILE)) from None
     check_all(params)

@@ -29,7 +29,7 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a folder whose two domains are whole pictures, so that nothing is looked for in them."""
     whole = {"faces": "whole", "detector": "none", "landmarks": "none"}
     values: dict[str, Any] = yaml.safe_load((REPOSITORY / "params.yaml").read_text())
-    values |= {"sources": {}, "experiments": {}, "domains": {"photo": whole, "anime": whole}}
+    values |= {"sources": {}, "schedules": {}, "experiments": {}, "domains": {"photo": whole, "anime": whole}}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(values))
     monkeypatch.chdir(tmp_path)
     return tmp_path

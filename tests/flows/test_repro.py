@@ -1,63 +1,141 @@
-"""The flow as a whole, against a temporary Prefect server of its own."""
+"""The full rerun and a training as plain Python, against a temporary Prefect server of their own."""
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from benchmarks.real_pictures import REPOSITORY
+from flows.repro import wanted
 
 STAGES = """
 stages:
-  first:
-    cmd: echo 1 > one
-    outs: [one]
-  catalogue:
-    cmd: mkdir -p data/catalogue && cp funnel.json data/catalogue/
-    deps: [one]
+  crawl:
+    foreach: [sound, broken]
+    do:
+      cmd: test ${item} = sound && echo 1 > ${item}
+      outs: ["${item}"]
+  detect:
+    foreach: [sound, broken]
+    do:
+      cmd: cp ${item} ${item}-faces
+      deps: ["${item}"]
+      outs: ["${item}-faces"]
+  train:
+    foreach: [small]
+    do:
+      cmd: python train.py && echo weights > weights
+      deps: [sound-faces]
+      outs: [weights]
 """
-COUNTS = {"demo": {"discovered": 3, "kept": 2, "rejected": {"detect": {"no_face": 1}}}}
+TRAINING = """
+import json, time
+from pathlib import Path
+from PIL import Image
 
-
-@pytest.fixture
-def project(in_folder: Path) -> Path:
-    subprocess.run([sys.executable, "-m", "dvc", "init", "--no-scm", "--quiet"], check=True)
-    (in_folder / "dvc.yaml").write_text(STAGES)
-    (in_folder / "funnel.json").write_text(json.dumps(COUNTS))
-    return in_folder
-
-
-def test_the_flow_runs_every_stage_and_publishes_the_funnel(project: Path) -> None:
-    code = """
-from flows.repro import repro
-repro()
+grid, status = Path("models/small/samples/seed-0/step-000005.png"), Path("logs/train/small.json")
+for path in (grid, status):
+    path.parent.mkdir(parents=True, exist_ok=True)
+Image.new("RGB", (64, 64), "red").save(grid)
+for step in range(1, 13):
+    said = {"seed": 0, "step": step, "steps": 12, "images_per_s": 8.5, "losses": {"generator": 1 / step}}
+    status.write_text(json.dumps(said))
+    time.sleep(1)
+"""
+SHOW = """
 from prefect.client.orchestration import get_client
-client = get_client(sync_client=True)
-print("ARTIFACTS", [artifact.key for artifact in client.read_artifacts()])
-print("TASKS", sorted(run.name for run in client.read_task_runs()))
+with get_client(sync_client=True) as client:
+    artifacts = [(each.key, each.data) for each in client.read_artifacts()]
+    tasks = [(run.name, run.state.name) for run in client.read_task_runs()]
+print("SHOWN", json.dumps({"artifacts": artifacts, "tasks": tasks}))
 """
-    environment = {"PYTHONPATH": str(REPOSITORY), "PATH": "/usr/bin:/bin", "HOME": str(project)}
+
+
+REPRO = """
+from flows import stages
+from flows.repro import repro
+from flows.stages import StagesFailed
+stages.reproduce.retries = 0
+try:
+    repro()
+except StagesFailed as failed:
+    print("FAILED", failed)
+"""
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A project after its flow, what that printed, and what the UI would show."""
+
+    folder: Path
+    printed: str
+    tasks: dict[str, str]
+    artifacts: dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    folder = tmp_path_factory.mktemp("project")
+    subprocess.run([sys.executable, "-m", "dvc", "init", "--no-scm", "--quiet"], check=True, cwd=folder)
+    (folder / "dvc.yaml").write_text(STAGES)
+    (folder / "train.py").write_text(TRAINING)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     done = subprocess.run(
-        [sys.executable, "-c", code],
-        env=environment,
+        [sys.executable, "-c", f"import json\n{REPRO}\n{SHOW}"],
+        env={**kept, "PYTHONPATH": str(REPOSITORY), "HOME": str(folder)},
+        cwd=folder,
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )
     assert done.returncode == 0, done.stdout
-    assert "ARTIFACTS ['funnel']" in done.stdout
-    assert "'catalogue', 'first'" in done.stdout
-    assert (project / "one").read_text() == "1\n"
-    assert (project / ".prefect").is_dir()
+    shown = json.loads(done.stdout.rpartition("SHOWN ")[2].splitlines()[0])
+    return Ran(folder, done.stdout, dict(shown["tasks"]), dict(shown["artifacts"]))
 
 
-def test_the_funnel_is_a_row_for_each_source(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from flows import repro
+def test_a_stage_that_fails_keeps_back_those_that_need_it_and_no_others(ran: Ran) -> None:
+    assert ran.tasks == {
+        "crawl@sound": "Completed",
+        "detect@sound": "Completed",
+        "crawl@broken": "Failed",
+        "train@small": "Completed",
+    }
+    assert "FAILED crawl@broken: dvc repro --single-item crawl@broken ended with 255" in ran.printed
+    assert "detect@broken: needs crawl@broken" in ran.printed
+    assert (ran.folder / "sound-faces").read_text() == "1\n"
+    assert (ran.folder / "weights").read_text() == "weights\n"
 
-    monkeypatch.setattr(repro, "FUNNEL", project / "funnel.json")
-    (row,) = repro.funnel_table()
-    assert row == {"source": "demo", "discovered": 3, "kept": 2, "rejected": '{"detect": {"no_face": 1}}'}
+
+def test_a_red_run_leaves_words_about_what_failed(ran: Ran) -> None:
+    assert "crawl@broken" in ran.artifacts["repro"]
+    assert "finished work is not repeated" in ran.artifacts["repro"]
+
+
+def test_a_training_shows_how_far_it_is_and_its_latest_grid(ran: Ran) -> None:
+    assert ran.artifacts["progress-small"] == 100
+    assert "step | 12 of 12 (seed 0)" in ran.artifacts["training-small"]
+    assert "loss generator" in ran.artifacts["training-small"]
+    assert ran.artifacts["grid-small"].startswith("data:image/webp;base64,")
+
+
+def test_what_prefect_keeps_lies_in_the_checkout(ran: Ran) -> None:
+    assert (ran.folder / ".prefect" / "prefect.db").exists()
+
+
+def test_targets_bring_what_they_depend_on() -> None:
+    graph = {"crawl@a": [], "crawl@b": [], "detect@a": ["crawl@a"], "catalogue": ["detect@a", "crawl@b"]}
+    assert wanted(graph, ["detect@a"]) == ["crawl@a", "detect@a"]
+    assert wanted(graph, ["catalogue"]) == list(graph)
+    assert wanted(graph, None) == list(graph)
+
+
+def test_a_target_that_is_no_stage_is_named() -> None:
+    with pytest.raises(ValueError, match=r"no such stages: detect; `dvc stage list`"):
+        wanted({"detect@a": []}, ["detect"])
