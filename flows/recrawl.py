@@ -27,7 +27,7 @@ from prefect.states import Cancelled, Completed, State
 from flows import bridge, versioning, workspace
 from flows.explained import explained, run_here
 from flows.results import show_funnel, show_results
-from flows.showing import counted, data_url, markdown_table, show_picture, show_words
+from flows.showing import counted, markdown_table, picture_of, show_words
 from flows.stages import STAGES_OF_SOURCE, reproduce, run_stage, train_and_evaluate
 
 Until = Literal["catalogue", "report"]
@@ -181,9 +181,8 @@ def show_recrawl(source: str, brought: dict[str, Any]) -> None:
     ]
     alarms = [f"🔴 {each['message']}" for each in brought["outside"]]
     verdict = alarms or ["🟢 as the recrawls before it"]
-    show_words(f"recrawl-{source}", f"Recrawl of {source}", [*verdict, markdown_table(rows)])
-    if brought["sheet"]:
-        show_picture(f"new-images-{source}", f"New images of {source}", Path(brought["sheet"]))
+    pictures = [picture_of("new images", Path(brought["sheet"]))] if brought["sheet"] else []
+    show_words(f"recrawl-{source}", f"Recrawl of {source}", [*verdict, markdown_table(rows), *pictures])
 
 
 def other_run_that_asks(source: str) -> str | None:
@@ -215,11 +214,11 @@ def ask_operator(source: str, reason: str | None) -> str:
 def request(source: str, reason: str | None) -> str:
     """Return what the operator reads above the form, with the contact sheet."""
     sheet = Path(f"report/recrawls/{source}.png")
-    picture = [f"![new images]({data_url(sheet)})"] if sheet.exists() else []
+    pictures = [picture_of("new images", sheet)] if sheet.exists() else []
     return "\n\n".join(
         [
             f"**The recrawl of {source} is unlike those before it: {reason}.**",
-            *picture,
+            *pictures,
             "`approve` takes its images into the catalogue. `discard` forgets them: the next recrawl meets them again.",
         ]
     )

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Literal
 
 import psutil
 import requests
@@ -52,7 +52,9 @@ def start(port: Annotated[int, typer.Option(help="where the UI is to be, on this
 
 @app.command()
 def stop(
-    grace_s: Annotated[float, typer.Option(help="seconds for runs to end in order, as trainings do")] = _RUNS_GRACE_S,
+    grace_s: Annotated[
+        float, typer.Option(help="seconds for runs to end in order, as trainings do")
+    ] = _RUNS_GRACE_S,
 ) -> None:
     """End the runs in progress, the workers and the server of this checkout, and nothing else."""
     with _one_at_a_time():
@@ -75,6 +77,22 @@ def status() -> None:
         typer.echo(f"open {url.removesuffix('/api')}")
     if not (url and _healthy(url) and all(map(processes.leader, _WORKERS))):
         raise typer.Exit(1)
+
+
+@app.command()
+def run(
+    service: Annotated[
+        Literal["server", "local", "gpu"], typer.Argument(help="The server, or a pool's worker.")
+    ],
+    port: Annotated[int, typer.Option(help="where the UI is to be, on this machine")] = 4200,
+) -> None:
+    """Become one service, in the foreground: for systemd and the like, which start it again themselves."""
+    command = ["server", "start", "--port", str(port)] if service == "server" else _worker(service)
+    os.execv(sys.executable, [sys.executable, "-m", "prefect", *command])
+
+
+def _worker(pool: str) -> list[str]:
+    return ["worker", "start", "--type", "process", "--pool", pool, "--name", _known_as(pool)]
 
 
 def _serve(port: int) -> str:
@@ -107,8 +125,7 @@ def _work(url: str) -> None:
     """Start the workers that do not run, one after the other: SQLite has one writer."""
     for pool, name in zip(processes.POOLS, _WORKERS, strict=True):
         if not processes.leader(name):
-            command = f"prefect worker start --type process --pool {pool} --name {_known_as(pool)}".split()
-            processes.start(name, *command, environment=_reach(url))
+            processes.start(name, "prefect", *_worker(pool), environment=_reach(url))
         _await(name, partial(_is_online, pool, url))
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 from prefect.artifacts import create_image_artifact, create_markdown_artifact, create_table_artifact
 
 # A picture is part of an artifact's row: the UI has no other place to fetch it from.
-_MAX_PX = 900
+_MAX_PX = (900, 3000)
 _QUALITY = 80
 
 
@@ -31,11 +31,16 @@ def show_picture(key: str, title: str, path: Path) -> None:
     create_image_artifact(key=key, image_url=data_url(path), description=title)
 
 
+def picture_of(what: str, path: Path) -> str:
+    """Return a picture as Markdown that holds it."""
+    return f"![{what}]({data_url(path)})"
+
+
 def data_url(path: Path) -> str:
     """Return a picture, made smaller where it is large, as a URL that holds it."""
     with Image.open(path) as opened:
         picture = opened.convert("RGB")
-    picture.thumbnail((_MAX_PX, _MAX_PX), Image.Resampling.LANCZOS)
+    picture.thumbnail(_MAX_PX, Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
     picture.save(buffer, "WEBP", quality=_QUALITY)
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
@@ -44,7 +49,7 @@ def data_url(path: Path) -> str:
 def counted(counts: Mapping[str, int]) -> str:
     """Say counts in one line, the largest first."""
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    return ", ".join(f"{name} {count}" for name, count in ordered) or "none"
+    return ", ".join(f"{name} ({count})" for name, count in ordered) or "none"
 
 
 def markdown_table(rows: Iterable[tuple[str, object]]) -> str:

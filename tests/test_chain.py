@@ -188,6 +188,16 @@ def test_without_sources_there_is_still_a_report(workspace) -> None:
     assert "No sources" in (empty.folder / "report/index.html").read_text()
 
 
+def test_what_has_not_run_yet_is_named_and_keeps_nothing_else_back(workspace) -> None:
+    made = workspace({"later": {"kind": "demo", "style": "portrait", "count": 8, "domain": "photo"}})
+    made.set(experiments=EXPERIMENTS)
+    for stage in ("catalogue", "report"):
+        made.run("pipeline", stage)
+    assert funnel(made)["later"]["discovered"] == 0
+    page = (made.folder / "report/index.html").read_text()
+    assert f"{', '.join(EXPERIMENTS)}: not trained and measured yet" in page
+
+
 @pytest.mark.parametrize("stage", ["crawl", "detect"])
 def test_killed_in_the_middle_and_started_again_it_ends_the_same(
     finished: Workspace, workspace, stage: str

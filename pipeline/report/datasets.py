@@ -22,6 +22,11 @@ MEANING = {
 _WIDTH, _HEIGHT = 240, 60
 
 
+def is_made(name: str) -> bool:
+    """Say whether an experiment's dataset is there."""
+    return (DATASETS / name / EXPERIMENT_NAME).exists()
+
+
 def gather(name: str) -> dict[str, Any]:
     """Return the content of the section of one experiment's dataset."""
     folder = DATASETS / name

@@ -32,6 +32,11 @@ _SAID = {"method", "domains", "size_px", "steps", "epochs", "batch_size", "seeds
 Row = dict[str, Any]
 
 
+def is_measured(name: str) -> bool:
+    """Say whether an experiment has come to its end: one that failed, or never ran, has nothing to show."""
+    return (METRICS / f"{name}.json").exists()
+
+
 def gather(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the content of one experiment's section; `options` are all of them, as `as_dict` gives them."""
     experiment = read_experiment(options)

@@ -16,7 +16,7 @@ from pipeline import images, parts
 from pipeline.progress import follow
 from pipeline.reasons import REASONS
 from pipeline.report import datasets, pictures
-from pipeline.report.experiments import gather
+from pipeline.report.experiments import gather, is_measured
 
 Row = dict[str, Any]
 CATALOGUE = parts.DATA / "catalogue"
@@ -40,8 +40,9 @@ def render(experiments: Mapping[str, Mapping[str, Any]]) -> str:
     return environment.get_template("page.html").render(
         sources=[_source(name, funnel[name]) for name in follow("report", funnel, "source")],
         domains=_domains(),
-        datasets=[datasets.gather(name) for name in experiments],
-        experiments=[gather(name, options) for name, options in experiments.items()],
+        datasets=[datasets.gather(name) for name in experiments if datasets.is_made(name)],
+        experiments=[gather(name, options) for name, options in experiments.items() if is_measured(name)],
+        not_measured=[name for name in experiments if not is_measured(name)],
         steps=STEPS,
         meaning=REASONS,
         color_parts=COLOR_PARTS,

@@ -41,7 +41,7 @@ def test_what_is_no_picture_is_an_error(tmp_path: Path) -> None:
 
 
 def test_counts_are_said_largest_first() -> None:
-    assert counted({"no_face": 3, "too_small": 12, "blurred": 3}) == "too_small 12, blurred 3, no_face 3"
+    assert counted({"no_face": 3, "too_small": 12, "blurred": 3}) == "too_small (12), blurred (3), no_face (3)"
     assert counted({}) == "none"
 
 
@@ -64,7 +64,7 @@ def test_the_funnel_is_a_row_for_each_source() -> None:
         "source": "demo",
         "discovered": 3,
         "kept": 1,
-        "rejected": "crawl: not_found 1; detect: no_face 1",
+        "rejected": "crawl: not_found (1); detect: no_face (1)",
     }
 
 

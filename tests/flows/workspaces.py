@@ -22,7 +22,6 @@ from benchmarks.workspace import Workspace
 from flows.workspace import VARIABLE
 from tests.crawl.local_site import LocalSite, Reply, html
 
-MADE = ("data", "report")  # what a recrawl makes, whose bytes are compared
 _PAUSE_S = 0.5
 
 
@@ -30,13 +29,13 @@ def picture(number: int) -> bytes:
     """Return a small picture that looks like no other number's."""
     squares = np.random.default_rng(number).integers(0, 256, (8, 8, 3), dtype=np.uint8)
     buffer = io.BytesIO()
-    Image.fromarray(squares).resize((96, 96), Image.Resampling.BICUBIC).save(buffer, "PNG")
+    Image.fromarray(squares).resize((96, 96), Image.Resampling.NEAREST).save(buffer, "PNG")
     return buffer.getvalue()
 
 
 def publish(site: LocalSite, source: str, count: int) -> None:
     """Show pictures 0 to count - 1 in a source's gallery, on two pages: /SOURCE/ and /SOURCE/2."""
-    first = 1000 * sum(source.encode())
+    first = 1000 * sum(source.encode())  # pictures of its own
     items = [f'<figure><img src="/{source}/{number}.png"></figure>' for number in range(count)]
     site.routes[f"/{source}/"] = html(
         "".join(items[: count // 2]) + f'<a class="next" href="/{source}/2">more</a>'
@@ -104,8 +103,8 @@ def recrawl_workspace(
 
 
 def made(workspace: Workspace) -> dict[str, str]:
-    """Return the hash of each file that a recrawl made; what is under way still has no place among them."""
-    found = (path for part in MADE for path in sorted((workspace.folder / part).rglob("*")) if path.is_file())
+    """Return the hash of each file that the stages of a recrawl made."""
+    found = (path for path in sorted((workspace.folder / "data").rglob("*")) if path.is_file())
     return {
         str(path.relative_to(workspace.folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in found
