@@ -7,10 +7,15 @@ import typer
 
 from flows.bridge import Busy, DvcFailed, PipelineFailed, StageRefused
 from flows.showing import show_words
+from flows.stages import Quarantined
 
 _ADVICE: list[tuple[type[Exception], str]] = [
     (Busy, "Wait until the other command has ended, then run this again: nothing was harmed."),
     (StageRefused, "Put right what the message names, then run this again: finished work is not repeated."),
+    (
+        Quarantined,
+        "Nothing is lost, and the data are as they were before. Look at the contact sheet, then decide.",
+    ),
     (PipelineFailed, "Put right what the message names, then run this again."),
     (
         DvcFailed,

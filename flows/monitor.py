@@ -10,8 +10,16 @@ from uuid import UUID
 import typer
 from prefect import flow, get_run_logger, task
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterState, FlowRunFilterStateType
-from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterEndTime,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+    TaskRunFilter,
+    TaskRunFilterState,
+    TaskRunFilterStateType,
+)
+from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun, StateType
 from prefect.events import emit_event
 from prefect.events.filters import EventFilter, EventNameFilter, EventOccurredFilter, EventResourceFilter
 from prefect.settings import get_current_settings
@@ -34,6 +42,7 @@ def monitor() -> None:
     """Look at sources, disk and runs; a run that is red says what to do, and an event says it to automations."""
     with explained("monitor"):
         problems = look_at_sources_and_disk() + crash_zombies()
+        crash_tasks_of_ended_runs()
     if problems:
         show_words("health", "🔴 Needs an operator", [f"- {problem}" for problem in problems])
         raise NotWell("\n".join(problems))
@@ -99,6 +108,24 @@ def crash_zombies() -> list[str]:
             message = "Its process is gone. Finished work is kept: the next run goes on."
             client.set_flow_run_state(run.id, Crashed(message=message), force=True)
     return [f"the run {run.name} had lost its process and is marked as crashed" for run in zombies]
+
+
+@task(persist_result=False)
+def crash_tasks_of_ended_runs() -> None:
+    """Mark the tasks as crashed that would look at work for ever: their run was killed, and ended without them."""
+    frequency = get_current_settings().flows.heartbeat_frequency or 0
+    before = datetime.now(UTC) - timedelta(seconds=_HEARTBEATS_MISSED * frequency)
+    ended = FlowRunFilter(
+        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=list(TERMINAL_STATES))),
+        end_time=FlowRunFilterEndTime.model_validate({"before_": before}),
+    )
+    at_work = TaskRunFilterState(type=TaskRunFilterStateType(any_=[StateType.RUNNING]))
+    with get_client(sync_client=True) as client:
+        for left in client.read_task_runs(
+            flow_run_filter=ended, task_run_filter=TaskRunFilter(state=at_work)
+        ):
+            get_run_logger().info("%s was left behind by its run, which has ended", left.name)
+            client.set_task_run_state(left.id, Crashed(message="Its run ended without it."), force=True)
 
 
 def is_silent(client: SyncPrefectClient, run: FlowRun) -> bool:

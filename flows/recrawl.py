@@ -3,7 +3,9 @@
 `python -m flows.recrawl SOURCE`
 """
 
+import re
 from contextlib import AbstractContextManager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -20,29 +22,33 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import StateType
 from prefect.events import emit_event
+from prefect.exceptions import Pause
 from prefect.input import RunInput
 from prefect.runtime import deployment, flow_run
-from prefect.states import Cancelled, Completed, State
+from prefect.states import AwaitingRetry, Cancelled, Completed, State
+from prefect.utilities.engine import propose_state_sync
 
 from flows import bridge, versioning, workspace
 from flows.explained import explained, run_here
 from flows.results import show_funnel, show_results
 from flows.showing import counted, markdown_table, picture_of, show_words
-from flows.stages import STAGES_OF_SOURCE, reproduce, run_stage, train_and_evaluate
+from flows.stages import (
+    RETRIES_AFTER_S,
+    STAGES_OF_SOURCE,
+    Quarantined,
+    SiteDown,
+    is_worth_retrying,
+    reproduce,
+    run_stage,
+    train_and_evaluate,
+)
 
 Until = Literal["catalogue", "report"]
 # A run that was approved waits so long for one that is at work.
 _WAIT_FOR_TURN_S = 3600
 # What a site needs to come back: asked again after a minute, ten, and fifty.
 _SITE_DOWN_RETRIES_S: list[float] = [60, 600, 3000]
-
-
-class SiteDown(RuntimeError):
-    """The site answered with nothing but errors."""
-
-
-class Quarantined(RuntimeError):
-    """A recrawl was held back, and nobody can be asked: the run has no deployment."""
+_COMING_BACK = "AwaitingRetry"
 
 
 class Decision(RunInput):
@@ -64,26 +70,31 @@ def recrawl(
     `until`: the catalogue, or the report with those experiments trained again whose data have grown enough.
     `push`: DVC's remote gets what is new. `commit`: Git gets the new dvc.lock; refused where files have changes that
     nobody committed. Where the recrawl looks unlike those before it, it is held back until an operator approves it.
+    `site_down_retries_s`: after how many seconds each a site that is down is asked again, by a run of a deployment.
     """
     with explained(f"recrawl-{source}"):
-        if commit:
+        before = states_so_far()
+        if commit and not any(state.type is StateType.RUNNING for state in before[:-1]):
             versioning.refuse_dirty_tree()
-        resumed = was_suspended()
+        resumed = any(state.type is StateType.PAUSED for state in before)
         try:
             with turn(_WAIT_FOR_TURN_S if resumed else 0):
                 versioning.mend_lock(get_run_logger().info)
                 bridge.pipeline("quarantine", "settle", log=get_run_logger().info)
-                held = held_because(source)
-                if held is None and not resumed:
-                    held = crawl_and_judge(source, site_down_retries_s)
+                held = in_quarantine(source)
+                if held is None and not resumed and crawl_and_judge(source):
+                    held = in_quarantine(source)
                 if held is None:
                     take_in(source, until, push, commit)
                     return None
         except workspace.Taken as taken:
             return Cancelled(message=str(taken))
+        except SiteDown as down:
+            come_back_later(source, down, site_down_retries_s)
+            raise
         if waiting := other_run_that_asks(source):
             return Cancelled(
-                message=f"{source} is in quarantine ({held}); the run {waiting} waits for a decision"
+                message=f"{source} is in quarantine ({held['reason']}); the run {waiting} waits for a decision"
             )
         decision = ask_operator(source, held)
         with turn(_WAIT_FOR_TURN_S):
@@ -99,24 +110,37 @@ def turn(wait_s: float) -> AbstractContextManager[None]:
     return workspace.taken("recrawl", str(flow_run.name), wait_s, log=get_run_logger().info)
 
 
-def was_suspended() -> bool:
-    """Say whether this run has asked an operator before, and was resumed: it has crawled already."""
+def states_so_far() -> list[State[Any]]:
+    """Return the states that this run has been in: it may have begun before, and asked an operator or waited."""
     with get_client(sync_client=True) as client:
-        states = client.read_flow_run_states(UUID(str(flow_run.id)))
-    return any(state.type is StateType.PAUSED for state in states)
+        return client.read_flow_run_states(UUID(str(flow_run.id)))
 
 
-def held_because(source: str) -> str | None:
-    """Return why a recrawl of the source is in quarantine; None where none is."""
-    held = {each["source"]: each["reason"] for each in bridge.ask("quarantine", "list")}
-    return held.get(source)
+def come_back_later(source: str, down: SiteDown, after_s: list[float]) -> None:
+    """Leave the run waiting, without a process, for its next try; return where there is none.
+
+    Meanwhile other sources have their turn, which a retry inside of the run would keep from them for an hour.
+    """
+    tried = sum(state.name == _COMING_BACK for state in states_so_far())
+    if deployment.id is None or tried >= len(after_s):
+        return
+    then = datetime.now(UTC) + timedelta(seconds=after_s[tried])
+    words = f"Asked again at {then:%H:%M} UTC, by this same run: try {tried + 2} of {len(after_s) + 1}."
+    show_words(f"recrawl-{source}", f"🟡 {source} does not answer", [f"```\n{down}\n```", words])
+    waiting: State[Any] = AwaitingRetry(scheduled_time=then, message=words)
+    with get_client(sync_client=True) as client:
+        raise Pause(state=propose_state_sync(client, waiting, flow_run_id=UUID(str(flow_run.id))))
 
 
-def crawl_and_judge(source: str, site_down_retries_s: list[float]) -> str | None:
-    """Fetch what is new and find its faces; return why it was held back, None where it looks as always."""
+def in_quarantine(source: str) -> dict[str, Any] | None:
+    """Return since when and why a recrawl of the source is in quarantine; None where none is."""
+    return next((held for held in bridge.ask("quarantine", "list") if held["source"] == source), None)
+
+
+def crawl_and_judge(source: str) -> bool:
+    """Fetch what is new and find its faces; return whether it was held back."""
     bridge.pipeline("watch", "begin", source, log=get_run_logger().info)
-    fetch = crawl.with_options(retries=len(site_down_retries_s), retry_delay_seconds=site_down_retries_s)
-    fetch(source)
+    crawl(source)
     for stage in STAGES_OF_SOURCE:
         reproduce(f"{stage}@{source}")
     return judge(source)
@@ -124,7 +148,9 @@ def crawl_and_judge(source: str, site_down_retries_s: list[float]) -> str | None
 
 @task(
     task_run_name="crawl@{source}",
-    retry_condition_fn=lambda _task, _run, state: isinstance(state.result(raise_on_failure=False), SiteDown),
+    retries=len(RETRIES_AFTER_S),
+    retry_delay_seconds=RETRIES_AFTER_S,
+    retry_condition_fn=is_worth_retrying,
     persist_result=False,
 )
 def crawl(source: str) -> None:
@@ -147,23 +173,22 @@ def site_error(source: str) -> str | None:
 
 
 @task(task_run_name="judge {source}", persist_result=False)
-def judge(source: str) -> str | None:
-    """Show what the recrawl brought; hold it back where it lies outside of the band of its history."""
+def judge(source: str) -> bool:
+    """Show what the recrawl brought; hold it back, and say so, where it lies outside of the band of its history."""
     log = get_run_logger()
     brought = bridge.ask("watch", "recrawl", source)
     show_recrawl(source, brought)
     outside = [each["message"] for each in brought["outside"]]
     if not outside:
         bridge.pipeline("watch", "conclude", source, "accepted", log=log.info)
-        return None
-    reason = "; ".join(outside)
-    bridge.pipeline("quarantine", "hold", source, "--reason", reason, log=log.info)
+        return False
+    bridge.pipeline("quarantine", "hold", source, "--reason", "; ".join(outside), log=log.info)
     emit_event(
         "likeness.recrawl.quarantined",
         resource={"prefect.resource.id": f"likeness.source.{source}", "prefect.resource.name": source},
         payload={"reasons": outside},
     )
-    return reason
+    return True
 
 
 def show_recrawl(source: str, brought: dict[str, Any]) -> None:
@@ -198,28 +223,30 @@ def other_run_that_asks(source: str) -> str | None:
     return next((f"{run.name} ({run.id})" for run in asking if str(run.id) != flow_run.id), None)
 
 
-def ask_operator(source: str, reason: str | None) -> str:
-    """Leave the run suspended, without a process, until somebody decides in the UI; return the decision."""
+def ask_operator(source: str, held: dict[str, Any]) -> str:
+    """Leave the run suspended, without a process, until somebody decides in the UI; return the decision.
+
+    It is about this recrawl: where another one is held by now, the run asks anew.
+    """
     if deployment.id is None:
         raise Quarantined(
-            f"the recrawl of {source} is in quarantine: {reason}. Look at report/recrawls/{source}.png, then type "
-            f"`python -m pipeline quarantine approve {source}` and `dvc repro`, or `quarantine discard {source}`."
+            f"the recrawl of {source} is in quarantine: {held['reason']}. Look at report/recrawls/{source}.png, then "
+            f"type `python -m pipeline quarantine approve {source}` and `dvc repro`, or `quarantine discard {source}`."
         )
-    answer = suspend_flow_run(
-        wait_for_input=Decision.with_initial_data(description=request(source, reason)), key="quarantine"
-    )
+    form = Decision.with_initial_data(description=request(source, held["reason"]))
+    answer = suspend_flow_run(wait_for_input=form, key="quarantine-" + re.sub(r"\D", "", held["since"]))
     return answer.decision
 
 
-def request(source: str, reason: str | None) -> str:
+def request(source: str, reason: str) -> str:
     """Return what the operator reads above the form, with the contact sheet."""
     sheet = Path(f"report/recrawls/{source}.png")
     pictures = [picture_of("new images", sheet)] if sheet.exists() else []
     return "\n\n".join(
         [
             f"**The recrawl of {source} is unlike those before it: {reason}.**",
-            *pictures,
             "`approve` takes its images into the catalogue. `discard` forgets them: the next recrawl meets them again.",
+            *pictures,
         ]
     )
 

@@ -18,7 +18,15 @@ from flows.progress import TrainingBoard
 STAGES_OF_SOURCE = ("detect", "landmarks", "align", "colors")
 # One training at a time on each machine: flows/deploy.py puts a limit of one on the second tag.
 GPU_TAGS = ("gpu", f"gpu-{socket.gethostname()}")
-_RETRIES_AFTER_S: list[float] = [30, 300]
+RETRIES_AFTER_S: list[float] = [30, 300]
+
+
+class SiteDown(RuntimeError):
+    """A source's site answered with nothing but errors."""
+
+
+class Quarantined(RuntimeError):
+    """A recrawl was held back, and nobody can be asked: its run has no deployment."""
 
 
 class StagesFailed(RuntimeError):
@@ -26,15 +34,15 @@ class StagesFailed(RuntimeError):
 
 
 def is_worth_retrying(_task: Any, _run: TaskRun, state: State[Any]) -> bool:
-    """Say whether another try may help: not where the stage itself said what is wrong."""
+    """Say whether another try may soon help: not where the stage or the site said what is wrong."""
     error = state.result(raise_on_failure=False)
-    return not isinstance(error, (bridge.StageRefused, bridge.Busy, workspace.Taken))
+    return not isinstance(error, (SiteDown, bridge.StageRefused, bridge.Busy, workspace.Taken))
 
 
 @task(
     task_run_name="{stage}",
-    retries=len(_RETRIES_AFTER_S),
-    retry_delay_seconds=_RETRIES_AFTER_S,
+    retries=len(RETRIES_AFTER_S),
+    retry_delay_seconds=RETRIES_AFTER_S,
     retry_condition_fn=is_worth_retrying,
     persist_result=False,
 )
@@ -46,8 +54,8 @@ def reproduce(stage: str) -> None:
 @task(
     task_run_name="train@{experiment}",
     tags=GPU_TAGS,
-    retries=len(_RETRIES_AFTER_S),
-    retry_delay_seconds=_RETRIES_AFTER_S,
+    retries=len(RETRIES_AFTER_S),
+    retry_delay_seconds=RETRIES_AFTER_S,
     retry_condition_fn=is_worth_retrying,
     persist_result=False,
 )

@@ -84,7 +84,7 @@ class Robots:
         """Return the seconds to leave between requests to the URL's host; raise where it is disallowed."""
         rules = self._rules_of(url)
         if isinstance(rules, FetchProblem):
-            raise _of_robots(rules)
+            raise _of_robots(rules) from rules
         if not rules.can_fetch(url, AGENT):
             raise DisallowedByRobots("robots.txt disallows it")
         delay = float(rules.crawl_delay(AGENT) or 0)

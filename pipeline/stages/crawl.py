@@ -111,10 +111,14 @@ def _failure_noted(name: str) -> Iterator[None]:
 
 
 def _is_passing(error: BaseException | None) -> bool:
-    """Say whether an error was raised because the site did not answer, or only with an error of its own."""
+    """Say whether an error was raised because the site, or its robots.txt, had no answer but an error of its own."""
     while error and not isinstance(error, FetchProblem):
         error = error.__context__
-    return isinstance(error, FetchProblem) and (error.transient or error.retry_after_s is not None)
+    while isinstance(error, FetchProblem):
+        if error.transient or error.retry_after_s is not None:
+            return True
+        error = error.__cause__
+    return False
 
 
 def _now() -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from flows import bridge, workspace
+from flows import bridge, children, workspace
 
 FLOW = """
 import signal
@@ -75,7 +75,7 @@ def test_lines_come_as_they_are_printed_and_the_flow_may_look_on(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The stage ends only after its first line was seen and the flow has looked twice while it said nothing."""
-    monkeypatch.setattr(bridge, "_WATCH_EVERY_S", 0.1)
+    monkeypatch.setattr(children, "_WATCH_EVERY_S", 0.1)
     write_stages(project, wait="echo waiting && while [ ! -e go ]; do sleep 0.1; done")
     lines: list[str] = []
     looks: list[int] = []
@@ -91,7 +91,7 @@ def test_lines_come_as_they_are_printed_and_the_flow_may_look_on(
 
 
 def test_a_look_that_fails_does_not_end_the_stage(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bridge, "_WATCH_EVERY_S", 0.1)
+    monkeypatch.setattr(children, "_WATCH_EVERY_S", 0.1)
     write_stages(project, slow="sleep 1 && echo done")
     lines: list[str] = []
 
@@ -118,14 +118,14 @@ def test_a_look_that_fails_does_not_end_the_stage(project: Path, monkeypatch: py
     ids=["lines", "pieces", "letters", "a progress bar", "colours"],
 )
 def test_lines_are_what_a_terminal_would_keep(printed: list[bytes], lines: list[str]) -> None:
-    cutter = bridge._Lines()
+    cutter = children.Lines()
     assert [line for piece in printed for line in cutter.add(piece)] + list(cutter.rest()) == lines
 
 
 def test_of_a_long_progress_bar_a_state_is_seen_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
-    monkeypatch.setattr(bridge.time, "monotonic", lambda: now[0])
-    cutter = bridge._Lines()
+    monkeypatch.setattr(children.time, "monotonic", lambda: now[0])
+    cutter = children.Lines()
     seen = []
     for second in range(31):
         now[0] = second
@@ -155,7 +155,9 @@ def test_a_stage_that_refuses_without_a_word_is_named(project: Path) -> None:
 
 def test_another_dvc_at_work_is_waited_for(working: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bridge, "BETWEEN_TRIES_S", 0.5)
-    with subprocess.Popen([sys.executable, "-m", "dvc", "repro", "work"], env=bridge._environment()) as other:
+    with subprocess.Popen(
+        [sys.executable, "-m", "dvc", "repro", "work"], env=children.environment()
+    ) as other:
         wait_for((working / "pid").exists, "the stage did not start")
         lines: list[str] = []
 
@@ -171,7 +173,9 @@ def test_another_dvc_at_work_is_waited_for(working: Path, monkeypatch: pytest.Mo
 
 def test_patience_ends_with_the_name_of_who_blocks(working: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bridge, "PATIENCE_S", 0)
-    with subprocess.Popen([sys.executable, "-m", "dvc", "repro", "work"], env=bridge._environment()) as other:
+    with subprocess.Popen(
+        [sys.executable, "-m", "dvc", "repro", "work"], env=children.environment()
+    ) as other:
         wait_for((working / "pid").exists, "the stage did not start")
         with pytest.raises(bridge.Busy, match=rf"PID {other.pid}.*dvc.* repro work\nWait until"):
             bridge.dvc("repro", "work", log=lambda line: None)
@@ -182,7 +186,7 @@ def test_dvc_s_lock_is_waited_for_and_its_holder_named(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """DVC itself gives up after three seconds, or waits without a word."""
-    monkeypatch.setattr(bridge, "_WATCH_EVERY_S", 4)
+    monkeypatch.setattr(children, "_WATCH_EVERY_S", 4)
     write_stages(project, greet="echo hello")
     code = "import time, zc.lockfile; lock = zc.lockfile.LockFile('.dvc/tmp/lock'); print(1, flush=True)"
     # A shell's child, so that it does not descend from the flow's process once that has ended.
@@ -342,7 +346,7 @@ def test_a_retry_waits_for_the_stage_that_the_interrupted_try_left(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A training may take longer to save than Prefect lets a flow live; its task may be tried again in that time."""
-    monkeypatch.setattr(bridge, "_TO_END_S", 0.1)
+    monkeypatch.setattr(children, "_TO_END_S", 0.1)
     (project / "save.py").write_text(
         "import pathlib, signal, time\n"
         "told = []\n"

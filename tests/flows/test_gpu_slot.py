@@ -14,11 +14,14 @@ import pytest
 from prefect.states import Cancelling
 
 from flows.workspace import TRAINING_VARIABLE
+from pipeline.training.checkpoints import list_checkpoints, step_of
+from pipeline.training.loop import train
 from tests.flows.server import Server, running, until
 from tests.flows.workspaces import gpu_workspace, working_in
+from tests.methods.tiny_dataset import write_dataset
 
 GPU = f"tag:gpu-{socket.gethostname()}"
-EXPERIMENTS = ("one", "two", "three", "four", "five")
+EXPERIMENTS = ("one", "two", "three", "four", "five", "faces")
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1200)]
 
@@ -137,3 +140,31 @@ def test_a_killed_flow_leaves_the_gpu_to_the_next_one_and_its_training_a_checkpo
     server.wait(start(server, "four"), "Completed")
     assert told(server, "four")[-2:] == [("four", "begins", 20), ("four", "ends", 40)]
     assert weights(server, "four") == undisturbed_weights("four")
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*.*"))}
+
+
+def test_a_real_training_that_is_cancelled_goes_on_and_ends_in_the_weights_of_one_left_alone(
+    server: Server, tmp_path: Path
+) -> None:
+    dataset = write_dataset(server.workspace / "real/faces", "pix2pix", steps=600, checkpoint_every=50)
+    saved = server.workspace / ".cache/real/seed-0"
+
+    cancelled = start(server, "faces")
+    until(lambda: list_checkpoints(saved), 120)
+    with server.client as client:
+        client.set_flow_run_state(cancelled, Cancelling())
+    server.wait(cancelled, "Cancelled")
+    until(lambda: not working_in(server.workspace), 60)
+    reached = step_of(list_checkpoints(saved)[0])
+    print(f"cancelled at step {reached}")
+    assert 50 <= reached < 600
+
+    server.wait(start(server, "faces"), "Completed")
+    train(dataset, tmp_path / "checkpoints", tmp_path / "out", accelerator="cpu")
+    assert files(server.workspace / "models/faces") == files(tmp_path / "out")
+    with server.client as client:
+        artifacts = {artifact.key for artifact in client.read_artifacts()}
+    assert {"progress-faces", "training-faces", "grid-faces"} <= artifacts

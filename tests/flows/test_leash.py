@@ -118,7 +118,7 @@ def test_what_a_command_leaves_behind_ends_with_it(in_folder: Path) -> None:
 def test_a_training_whose_flow_was_killed_can_print_while_it_saves(in_folder: Path) -> None:
     (in_folder / "saves.py").write_text(SAVES)
     flow = subprocess.Popen(
-        python(f"from flows import bridge; bridge._stream([{sys.executable!r}, 'saves.py'], print, None)"),
+        python(f"from flows import children; children.stream([{sys.executable!r}, 'saves.py'], print, None)"),
         env={**os.environ, "PYTHONPATH": str(Path(leash.__file__).parent.parent)},
     )
     command = started(in_folder)

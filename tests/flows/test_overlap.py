@@ -62,7 +62,7 @@ def test_whoever_comes_while_a_recrawl_works_is_told_so_and_harms_nothing(
         pair = [server.run_deployment("recrawl", {"source": SOURCE}) for _ in range(2)]
         assert gate.reached.wait(120)
         states = {run: server.wait(run, ("Running", "Cancelled")).state for run in pair}
-        assert sorted(state.name for state in states.values() if state) == ["Cancelled", "Running"]
+        assert sorted(str(state.name) for state in states.values() if state) == ["Cancelled", "Running"]
         (at_work,) = (run for run, state in states.items() if state and state.name == "Running")
         (cancelled,) = (state for state in states.values() if state and state.name == "Cancelled")
         assert cancelled.message == "Deployment concurrency limit reached."

@@ -5,12 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import psutil
 import pytest
-from prefect.client.schemas.filters import TaskRunFilter, TaskRunFilterState, TaskRunFilterStateType
-from prefect.client.schemas.objects import StateType
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+    TaskRunFilter,
+    TaskRunFilterState,
+    TaskRunFilterStateType,
+)
+from prefect.client.schemas.objects import TERMINAL_STATES, StateType
 
 from benchmarks.workspace import Workspace
 from tests.crawl.local_site import LocalSite, serving
@@ -88,11 +94,15 @@ def slots(server: Server) -> int:
         return found.global_concurrency_limit.active_slots
 
 
-def tasks_running(server: Server) -> list[str]:
-    """Return the names of task runs that the UI shows as at work."""
+def tasks_left_running(server: Server) -> list[str]:
+    """Return the names of the tasks that the UI shows as at work, of runs that have ended."""
     still = TaskRunFilterState(type=TaskRunFilterStateType(any_=[StateType.RUNNING]))
+    ended = FlowRunFilterState(type=FlowRunFilterStateType(any_=list(TERMINAL_STATES)))
     with server.client as client:
-        return [run.name for run in client.read_task_runs(task_run_filter=TaskRunFilter(state=still))]
+        found = client.read_task_runs(
+            flow_run_filter=FlowRunFilter(state=ended), task_run_filter=TaskRunFilter(state=still)
+        )
+    return [run.name for run in found]
 
 
 def doomed(killed: str, workspace: Workspace) -> list[psutil.Process]:
@@ -119,21 +129,27 @@ def strike(killed: str, server: Server, workspace: Workspace) -> None:
 
 
 @pytest.mark.parametrize(
-    ("killed", "place"),
+    ("killed", "place", "states"),
     [
-        ("flow", "crawl"),
-        ("flow", "colors"),
-        ("worker", "crawl"),
-        ("dvc", "crawl"),
-        ("dvc", "colors"),
-        ("leash", "crawl"),
-        ("stage", "crawl"),
-        ("worker and flow", "crawl"),
-        ("worker and flow", "colors"),
+        ("flow", "crawl", ["Crashed"]),
+        ("flow", "colors", ["Crashed"]),
+        ("worker", "crawl", ["Completed", "Crashed"]),  # the first where it can do without the worker
+        ("dvc", "crawl", ["Completed"]),  # tried again
+        ("dvc", "colors", ["Completed"]),
+        ("leash", "crawl", ["Completed"]),
+        ("stage", "crawl", ["Completed"]),
+        ("worker and flow", "crawl", ["Crashed"]),
+        ("worker and flow", "colors", ["Crashed"]),
     ],
 )
 def test_the_next_recrawl_heals(
-    killed: str, place: str, server: Server, workspace: Workspace, undisturbed: Workspace, site: LocalSite
+    killed: str,
+    place: str,
+    states: list[str],
+    server: Server,
+    workspace: Workspace,
+    undisturbed: Workspace,
+    site: LocalSite,
 ) -> None:
     global pictures
     pictures += 4
@@ -141,13 +157,13 @@ def test_the_next_recrawl_heals(
     with halfway(place, workspace, site) as reached:
         run = server.run_deployment("recrawl", {"source": SOURCE})
         reached()
-        strike(killed, server, workspace)
         began = time.monotonic()
+        strike(killed, server, workspace)
         if killed != "worker":  # a flow outlives its worker
             until(lambda: not working_in(workspace.folder), 60)
             gone_s = time.monotonic() - began
             print(f"{killed} at {place}: its processes are gone after {gone_s:.0f} s", flush=True)
-    ended = server.wait(run, ("Completed", "Failed", "Crashed"), 400).state
+    ended = server.wait(run, states, 400).state
     assert ended
     print(f"{killed} at {place}: {ended.name} after {time.monotonic() - began:.0f} s: {ended.message}")
     until(lambda: slots(server) == 0, 60)
@@ -155,8 +171,18 @@ def test_the_next_recrawl_heals(
     if killed in ("worker", "worker and flow"):
         server.start_worker("local")
     server.wait(server.run_deployment("recrawl", {"source": SOURCE}), "Completed")
-    print(f"{killed} at {place}: tasks that run still: {tasks_running(server)}", flush=True)
     recrawl_by_hand(undisturbed, SOURCE)
     assert made(workspace) == made(undisturbed)
     assert "up to date" in workspace.dvc("status", "--with-deps", "catalogue")
-    assert working_in(Path(workspace.folder)) == []
+    assert working_in(workspace.folder) == []
+
+
+def test_tasks_of_killed_runs_do_not_look_at_work_for_ever(server: Server) -> None:
+    def mended() -> bool:
+        server.wait(server.run_deployment("monitor"), ("Completed", "Failed", "Cancelled"))
+        return not tasks_left_running(server)
+
+    until(mended, 400)
+    with server.client as client:
+        messages = {run.state.message for run in client.read_task_runs() if run.state}
+    assert "Its run ended without it." in messages

@@ -41,7 +41,9 @@ def test_what_is_no_picture_is_an_error(tmp_path: Path) -> None:
 
 
 def test_counts_are_said_largest_first() -> None:
-    assert counted({"no_face": 3, "too_small": 12, "blurred": 3}) == "too_small (12), blurred (3), no_face (3)"
+    assert (
+        counted({"no_face": 3, "too_small": 12, "blurred": 3}) == "too_small (12), blurred (3), no_face (3)"
+    )
     assert counted({}) == "none"
 
 

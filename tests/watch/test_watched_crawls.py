@@ -88,6 +88,18 @@ def test_a_crawl_that_cannot_begin_says_whether_it_may_go_better_the_next_time(
     assert not crawl.failure_path(SOURCE).exists()
 
 
+@pytest.mark.parametrize(
+    ("robots", "passing"), [(Reply(b"", 500), True), (Reply(b"User-agent: *\nDisallow: /"), False)]
+)
+def test_a_site_that_fails_at_robots_txt_may_go_better_but_one_that_forbids_may_not(
+    site: LocalSite, robots: Reply, passing: bool
+) -> None:
+    site.routes["/robots.txt"] = robots
+    with pytest.raises(UserError, match=r"disallowed_by_robots: robots\.txt"):
+        crawl.run(SOURCE)
+    assert failure()["passing"] is passing
+
+
 def test_the_commands_say_it_for_people_and_for_programs(
     site: LocalSite, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
