@@ -199,6 +199,7 @@ def test_a_recrawl_moves_only_what_is_new(workspace: Workspace, remote: Remote) 
     assert "up to date" in dvc(workspace.folder, "push")
 
 
+@pytest.mark.long
 def test_runs_that_were_pushed_are_not_done_again_elsewhere(
     workspace: Workspace, remote: Remote, tmp_path: Path
 ) -> None:
@@ -244,6 +245,7 @@ def test_a_push_names_the_server_that_does_not_answer(workspace: Workspace) -> N
 
 
 @pytest.mark.usefixtures("credentials")
+@pytest.mark.long
 def test_a_push_says_that_the_bucket_is_missing(workspace: Workspace, s3: str) -> None:
     assert "bucket does not exist" in push_to(workspace, "s3://nowhere", s3)
 
