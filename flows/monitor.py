@@ -37,7 +37,7 @@ class NotWell(RuntimeError):
     """Something needs an operator; the message has a line for each problem."""
 
 
-@flow(name="monitor", persist_result=False)
+@flow(name="monitor", flow_run_name="monitor", persist_result=False)
 def monitor() -> None:
     """Look at sources, disk and runs; a run that is red says what to do, and an event says it to automations."""
     with explained("monitor"):

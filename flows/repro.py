@@ -17,7 +17,7 @@ from flows.results import show_funnel, show_results
 from flows.stages import refuse, reproduce_or_train
 
 
-@flow(name="repro", persist_result=False)
+@flow(name="repro", flow_run_name="repro", persist_result=False)
 def repro(targets: list[str] | None = None) -> State[Any] | None:
     """Bring all stages up to date, or `targets` and those that they depend on.
 

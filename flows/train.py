@@ -19,7 +19,7 @@ from flows.stages import experiments_of, train_and_evaluate
 _WAIT_FOR_TURN_S = 24 * 3600
 
 
-@flow(name="train", persist_result=False)
+@flow(name="train", flow_run_name="train", persist_result=False)
 def train(experiments: list[str] | None = None) -> None:
     """Bring experiments up to date, from dataset to metrics; all of params.yaml without a list.
 
