@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -20,6 +19,7 @@ from prefect.client.schemas.responses import DeploymentResponse
 from prefect.exceptions import ObjectNotFound
 
 from flows.processes import HOME, POOLS
+from flows.stages import GPU_TAGS
 from flows.zombies import watch_for_zombies
 
 Section = dict[str, Any]
@@ -47,8 +47,9 @@ def deploy() -> None:
 
 def with_schedules(blueprint: Section, schedules: Section, folder: Path) -> Section:
     """Return prefect.yaml with a schedule of `recrawl` for each source of `schedules`, to be run in `folder`."""
+    zone = schedules.get("timezone", "UTC")
     declared = [
-        {"slug": source, "cron": cron, "timezone": schedules["timezone"], "parameters": {"source": source}}
+        {"slug": source, "cron": cron, "timezone": zone, "parameters": {"source": source}}
         for source, cron in schedules.items()
         if source not in _SETTINGS
     ]
@@ -154,7 +155,7 @@ def _schedules(deployments: Iterable[DeploymentResponse]) -> Iterable[str]:
 
 def _limit_gpu(client: SyncPrefectClient) -> str:
     """Let one task at a time use this machine's GPU, unless an operator set another limit."""
-    tag = f"gpu-{socket.gethostname()}"
+    tag = GPU_TAGS[1]
     try:
         limit = client.read_concurrency_limit_by_tag(tag).concurrency_limit
     except ObjectNotFound:

@@ -33,11 +33,10 @@ from flows.explained import explained, run_here
 from flows.results import show_funnel, show_results
 from flows.showing import counted, markdown_table, picture_of, show_words
 from flows.stages import (
-    RETRIES_AFTER_S,
+    OF_A_STAGE,
     STAGES_OF_SOURCE,
     Quarantined,
     SiteDown,
-    is_worth_retrying,
     reproduce,
     run_stage,
     train_and_evaluate,
@@ -146,13 +145,7 @@ def crawl_and_judge(source: str) -> bool:
     return judge(source)
 
 
-@task(
-    task_run_name="crawl@{source}",
-    retries=len(RETRIES_AFTER_S),
-    retry_delay_seconds=RETRIES_AFTER_S,
-    retry_condition_fn=is_worth_retrying,
-    persist_result=False,
-)
+@task(task_run_name="crawl@{source}", **OF_A_STAGE)
 def crawl(source: str) -> None:
     """Ask the site for what is new; what was met before it went down is kept."""
     try:

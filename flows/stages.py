@@ -18,7 +18,7 @@ from flows.progress import TrainingBoard
 STAGES_OF_SOURCE = ("detect", "landmarks", "align", "colors")
 # One training at a time on each machine: flows/deploy.py puts a limit of one on the second tag.
 GPU_TAGS = ("gpu", f"gpu-{socket.gethostname()}")
-RETRIES_AFTER_S: list[float] = [30, 300]
+_RETRIES_AFTER_S: list[float] = [30, 300]
 
 
 class SiteDown(RuntimeError):
@@ -39,26 +39,22 @@ def is_worth_retrying(_task: Any, _run: TaskRun, state: State[Any]) -> bool:
     return not isinstance(error, (SiteDown, bridge.StageRefused, bridge.Busy, workspace.Taken))
 
 
-@task(
-    task_run_name="{stage}",
-    retries=len(RETRIES_AFTER_S),
-    retry_delay_seconds=RETRIES_AFTER_S,
-    retry_condition_fn=is_worth_retrying,
-    persist_result=False,
-)
+# How every task that runs a stage is tried again; what it made is DVC's to keep, not Prefect's.
+OF_A_STAGE: dict[str, Any] = {
+    "retries": len(_RETRIES_AFTER_S),
+    "retry_delay_seconds": _RETRIES_AFTER_S,
+    "retry_condition_fn": is_worth_retrying,
+    "persist_result": False,
+}
+
+
+@task(task_run_name="{stage}", **OF_A_STAGE)
 def reproduce(stage: str) -> None:
     """Run one stage if something that it depends on has changed."""
     run_stage(stage)
 
 
-@task(
-    task_run_name="train@{experiment}",
-    tags=GPU_TAGS,
-    retries=len(RETRIES_AFTER_S),
-    retry_delay_seconds=RETRIES_AFTER_S,
-    retry_condition_fn=is_worth_retrying,
-    persist_result=False,
-)
+@task(task_run_name="train@{experiment}", tags=GPU_TAGS, **OF_A_STAGE)
 def train(experiment: str) -> None:
     """Train an experiment from its last checkpoint on; cancelled or killed, it goes on there the next time."""
     with workspace.training(experiment, str(flow_run.name), log=get_run_logger().info):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +23,14 @@ os.environ.pop("PREFECT_API_URL", None)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the file that takes as long as half of the others, so that two processes end together."""
     items.sort(key=lambda item: item.path.name != "test_chain.py")
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    """Draw the same numbers in every run: a network of unlucky weights is no failure of the code under test."""
+    np.random.seed(0)
+    if torch := sys.modules.get("torch"):
+        torch.manual_seed(0)
 
 
 @pytest.fixture(scope="session")

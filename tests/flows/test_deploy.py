@@ -76,6 +76,11 @@ def test_runs_take_place_in_this_checkout(tmp_path: Path) -> None:
     assert step == {"prefect.deployments.steps.set_working_directory": {"directory": str(tmp_path)}}
 
 
+def test_without_a_time_zone_times_are_utc(tmp_path: Path) -> None:
+    wanted = with_schedules({"deployments": DEPLOYMENTS}, {"faces": "0 4 * * *"}, tmp_path)
+    assert [each["timezone"] for each in schedules_of(wanted, "recrawl")] == ["UTC"]
+
+
 def test_without_schedules_nothing_recrawls(tmp_path: Path) -> None:
     assert schedules_of(with_schedules(shipped(), {}, tmp_path), "recrawl") == []
 

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.workspace import Workspace
 from tests.crawl.local_site import LocalSite, serving
-from tests.flows.server import Server, running
+from tests.flows.server import Server
 from tests.flows.workspaces import held, made, publish, recrawl_by_hand, recrawl_workspace
 
 SOURCE, OTHER = "gallery", "other"
@@ -32,18 +32,6 @@ def workspace(tmp_path_factory: pytest.TempPathFactory, site: LocalSite) -> Work
     workspace = recrawl_workspace(tmp_path_factory.mktemp("overlap") / "workspace", site, (SOURCE, OTHER))
     workspace.dvc("repro", "--quiet", "catalogue")
     return workspace
-
-
-@pytest.fixture(scope="module")
-def undisturbed(workspace: Workspace) -> Workspace:
-    """A copy in which one person works alone."""
-    return Workspace.copy(workspace, workspace.folder.with_name("undisturbed"))
-
-
-@pytest.fixture(scope="module")
-def server(workspace: Workspace, undisturbed: Workspace) -> Iterator[Server]:
-    with running(workspace.folder) as server:
-        yield server
 
 
 def typed(workspace: Workspace, *arguments: str) -> str:

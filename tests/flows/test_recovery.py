@@ -20,7 +20,7 @@ from prefect.client.schemas.objects import TERMINAL_STATES, StateType
 
 from benchmarks.workspace import Workspace
 from tests.crawl.local_site import LocalSite, serving
-from tests.flows.server import Server, kill, running, until
+from tests.flows.server import Server, kill, until
 from tests.flows.workspaces import held, made, publish, recrawl_by_hand, recrawl_workspace, working_in
 
 SOURCE = "gallery"
@@ -56,18 +56,6 @@ def workspace(tmp_path_factory: pytest.TempPathFactory, site: LocalSite) -> Work
     stages.write_text(stages.read_text().replace(colors, f"{colors} && python at_end.py"))
     workspace.dvc("repro", "--quiet", "catalogue")
     return workspace
-
-
-@pytest.fixture(scope="module")
-def undisturbed(workspace: Workspace) -> Workspace:
-    """A copy in which nothing is killed."""
-    return Workspace.copy(workspace, workspace.folder.with_name("undisturbed"))
-
-
-@pytest.fixture(scope="module")
-def server(workspace: Workspace, undisturbed: Workspace) -> Iterator[Server]:
-    with running(workspace.folder) as server:
-        yield server
 
 
 @contextmanager

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +15,10 @@ import pytest
 from benchmarks.real_pictures import REPOSITORY
 from benchmarks.workspace import Workspace
 from tests.crawl.local_site import LocalSite, Reply, serving
+from tests.flows.by_hand import Ran, python, run
 from tests.flows.galleries import Gallery, placeholder
 from tests.flows.workspaces import recrawl_workspace
 
-SHOW = """
-import json
-from prefect.client.orchestration import get_client
-with get_client(sync_client=True) as client:
-    artifacts = [(each.key, each.data) for each in client.read_latest_artifacts()]
-    tasks = [(run.name, run.state.name) for run in client.read_task_runs()]
-print("SHOWN", json.dumps({"artifacts": artifacts, "tasks": tasks}))
-"""
 DIRTY_THEN_CLEAN = """
 import subprocess
 from flows.recrawl import recrawl
@@ -47,39 +37,6 @@ SMALL = {
     "generator": {"width": 4, "blocks": 1},
     "discriminator": {"width": 4, "layers": 2},
 }
-
-
-@dataclass(frozen=True)
-class Ran:
-    """What a script printed, and what the UI would show of it: the last artifact of each key."""
-
-    printed: str
-    tasks: dict[str, str]
-    artifacts: dict[str, Any]
-
-
-def python(workspace: Workspace, *arguments: str, exit_code: int = 0) -> str:
-    """Run Python in a workspace as an operator without a Prefect server would."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
-    path = os.pathsep.join((str(workspace.folder), str(REPOSITORY)))
-    done = subprocess.run(
-        [sys.executable, *arguments],
-        env={**kept, "PYTHONPATH": path, "HOME": str(workspace.folder.parent)},
-        cwd=workspace.folder,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
-    assert done.returncode == exit_code, done.stdout
-    return done.stdout
-
-
-def run(workspace: Workspace, script: str) -> Ran:
-    """Run flows against a server that has seen none before, and return what the UI would show."""
-    shutil.rmtree(workspace.folder / ".prefect", ignore_errors=True)
-    printed = python(workspace, "-c", f"{script}\n{SHOW}")
-    shown = json.loads(printed.rpartition("SHOWN ")[2].splitlines()[0])
-    return Ran(printed, dict(shown["tasks"]), dict(shown["artifacts"]))
 
 
 def git(workspace: Workspace, *arguments: str) -> str:
@@ -133,7 +90,7 @@ def project(site: LocalSite, tmp_path_factory: pytest.TempPathFactory) -> Worksp
 
 @pytest.fixture(scope="module")
 def ran(project: Workspace) -> Ran:
-    return run(project, DIRTY_THEN_CLEAN)
+    return run(project.folder, DIRTY_THEN_CLEAN)
 
 
 def test_on_a_dirty_tree_a_recrawl_that_commits_is_refused_before_anything_is_done(
@@ -193,20 +150,20 @@ def test_git_has_the_new_lock_and_nothing_else(ran: Ran, project: Workspace) -> 
 def test_typed_by_hand_an_unlike_recrawl_says_what_to_type(site: LocalSite, tmp_path: Path) -> None:
     gallery = Gallery(site, "unlike", 24)
     workspace = recrawl_workspace(tmp_path / "project", site, ["unlike"])
-    python(workspace, "-m", "flows.recrawl", "unlike")
+    python(workspace.folder, "-m", "flows.recrawl", "unlike")
     gallery.add(24, placeholder)
-    said = python(workspace, "-m", "flows.recrawl", "unlike", exit_code=1)
+    said = python(workspace.folder, "-m", "flows.recrawl", "unlike", exit_code=1)
     (words,) = re.findall(r"^the recrawl of unlike is in quarantine: the new faces differ in .*", said, re.M)
     assert "Look at report/recrawls/unlike.png, then type `python -m pipeline quarantine approve " in words
     assert (workspace.folder / "report/recrawls/unlike.png").exists()
     assert funnel(workspace, "unlike")["crawled"] == 24
 
     asked = site.asked["/unlike/"]
-    assert words in python(workspace, "-m", "flows.recrawl", "unlike", exit_code=1)
+    assert words in python(workspace.folder, "-m", "flows.recrawl", "unlike", exit_code=1)
     assert site.asked["/unlike/"] == asked, "nothing is crawled until somebody has decided"
     workspace.run("pipeline", "quarantine", "approve", "unlike")
     gallery.add(2)
-    python(workspace, "-m", "flows.recrawl", "unlike")
+    python(workspace.folder, "-m", "flows.recrawl", "unlike")
     assert funnel(workspace, "unlike")["crawled"] == 50
 
 
@@ -218,17 +175,17 @@ def test_until_the_report_only_what_has_grown_is_trained_again(site: LocalSite, 
     of_three_domains(workspace, {"grows": ["new", "old"], "rests": ["old", "still"]})
     for name in names:
         workspace.dvc("repro", "--quiet", f"colors@{name}")
-    first = run(workspace, "from flows.recrawl import recrawl; recrawl('new', until='report')")
+    first = run(workspace.folder, "from flows.recrawl import recrawl; recrawl('new', until='report')")
     assert trained(first) == {"train@grows", "train@rests"}, "what was never trained is due"
     before = workspace.hashes()
 
     growing.add(2)  # of 40 faces or so that both domains train on
-    second = run(workspace, "from flows.recrawl import recrawl; recrawl('new', until='report')")
+    second = run(workspace.folder, "from flows.recrawl import recrawl; recrawl('new', until='report')")
     assert trained(second) == set()
     assert second.tasks["report"] == "Completed"
 
     growing.add(12)
-    third = run(workspace, "from flows.recrawl import recrawl; recrawl('new', until='report')")
+    third = run(workspace.folder, "from flows.recrawl import recrawl; recrawl('new', until='report')")
     assert trained(third) == {"train@grows"}
     assert third.tasks["evaluate@grows"] == third.tasks["report"] == "Completed"
     after = workspace.hashes()

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import os
 import subprocess
 import sys
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from benchmarks.real_pictures import REPOSITORY
 from flows.repro import wanted
+from tests.flows.by_hand import Ran, run
 
 STAGES = """
 stages:
@@ -49,15 +44,6 @@ for step in range(1, 13):
     status.write_text(json.dumps(said))
     time.sleep(1)
 """
-SHOW = """
-from prefect.client.orchestration import get_client
-with get_client(sync_client=True) as client:
-    artifacts = [(each.key, each.data) for each in client.read_artifacts()]
-    tasks = [(run.name, run.state.name) for run in client.read_task_runs()]
-print("SHOWN", json.dumps({"artifacts": artifacts, "tasks": tasks}))
-"""
-
-
 REPRO = """
 from flows import stages
 from flows.repro import repro
@@ -70,34 +56,13 @@ except StagesFailed as failed:
 """
 
 
-@dataclass(frozen=True)
-class Ran:
-    """A project after its flow, what that printed, and what the UI would show."""
-
-    folder: Path
-    printed: str
-    tasks: dict[str, str]
-    artifacts: dict[str, Any]
-
-
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     folder = tmp_path_factory.mktemp("project")
     subprocess.run([sys.executable, "-m", "dvc", "init", "--no-scm", "--quiet"], check=True, cwd=folder)
     (folder / "dvc.yaml").write_text(STAGES)
     (folder / "train.py").write_text(TRAINING)
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
-    done = subprocess.run(
-        [sys.executable, "-c", f"import json\n{REPRO}\n{SHOW}"],
-        env={**kept, "PYTHONPATH": str(REPOSITORY), "HOME": str(folder)},
-        cwd=folder,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
-    assert done.returncode == 0, done.stdout
-    shown = json.loads(done.stdout.rpartition("SHOWN ")[2].splitlines()[0])
-    return Ran(folder, done.stdout, dict(shown["tasks"]), dict(shown["artifacts"]))
+    return run(folder, REPRO)
 
 
 def test_a_stage_that_fails_keeps_back_those_that_need_it_and_no_others(ran: Ran) -> None:
