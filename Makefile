@@ -1,7 +1,7 @@
 # The environment and the commands of every day. `make repro` does all of it from a bare Python 3.11, git and make.
 PYTHON ?= python3
 # Three files of tests at a time, in the order in which they are collected: some wait more than they compute.
-PYTEST = pytest -n 3 --dist loadfile --no-loadscope-reorder
+PYTEST = pytest -n 3 --dist loadfile --no-loadscope-reorder --durations 40 --durations-min 5
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .PHONY: help setup repro report test test-all lint ui ui-stop ui-status clean

@@ -30,8 +30,8 @@ class Workspace:
             copied = folder / kept.relative_to(REPOSITORY)
             copied.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(kept, copied)
-        # Without schedules: they name the shipped sources.
-        self.set(sources=sources, experiments=experiments or {}, schedules={})
+        # Without schedules and a tagger: they name the shipped sources and experiments.
+        self.set(sources=sources, experiments=experiments or {}, schedules={}, metrics={"tagger": "none"})
 
     @classmethod
     def copy(cls, other: Workspace, folder: Path, without: tuple[str, ...] = ()) -> Workspace:

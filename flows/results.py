@@ -9,6 +9,7 @@ from flows.showing import counted, show_table
 
 FUNNEL = Path("data/catalogue/funnel.json")
 METRICS = Path("metrics")
+_IN_REPORT = ("attributes", "by_tag")
 
 
 def show_funnel() -> None:
@@ -35,18 +36,43 @@ def funnel_rows(funnel: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def metric_rows(experiment: str, metrics: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return a row for each number that was measured, named by its place: way, metric, part."""
+    """Return a row for each number that was measured, named by its place: way, metric, part.
+
+    A number's interval and what else is known of it stand behind it; tables of single attributes are the report's.
+    """
     return [
-        {"experiment": experiment, "metric": name, "value": value} for name, value in _numbers(metrics, ())
+        {"experiment": experiment, "metric": " ".join(place), "value": value}
+        for place, value in _numbers(metrics, ())
     ]
 
 
-def _numbers(value: Any, place: tuple[str, ...]) -> Iterator[tuple[str, float]]:
+def _numbers(value: Any, place: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], float | str]]:
     if isinstance(value, dict):
+        number = next((name for name in ("value", "mean") if name in value), None)
+        if number is not None:
+            yield place, _sentence(value, number)
+            return
         for name, inner in value.items():
-            yield from _numbers(inner, (*place, name))
+            if name not in _IN_REPORT:
+                yield from _numbers(inner, (*place, name))
     elif isinstance(value, (int, float)):
-        yield " ".join(place), value
+        yield place, value
+
+
+def _sentence(known: dict[str, Any], number: str) -> str:
+    """Return a number with its interval, and what else is known of it: `0.25 (0.2 to 0.3), found 20, of 25`."""
+    if known[number] is None:
+        words = "no number"
+    elif known.get("low") is None or known.get("high") is None:
+        words = f"{known[number]:.4g}"
+    else:
+        words = f"{known[number]:.4g} ({known['low']:.4g} to {known['high']:.4g})"
+    facts = (
+        f"{name.replace('_', ' ')} {fact if isinstance(fact, str | int) else f'{fact:.4g}'}"
+        for name, fact in known.items()
+        if name not in (number, "low", "high") and isinstance(fact, str | int | float)
+    )
+    return ", ".join([words, *facts])
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -12,9 +12,11 @@ import typer
 
 from pipeline.commands import dataset as dataset_commands
 from pipeline.commands import quarantine as quarantine_commands
+from pipeline.commands import rating as rating_commands
 from pipeline.commands import source as source_commands
 from pipeline.commands import watch as watch_commands
 from pipeline.commands import weights as weights_commands
+from pipeline.commands.claims import claims
 from pipeline.commands.in_turn import Stage
 from pipeline.commands.parts import cache_app, parts_app
 from pipeline.commands.takedown import takedown
@@ -142,6 +144,8 @@ app.add_typer(cache_app, name="cache", rich_help_panel=TOOLS)
 app.add_typer(takedown, name="takedown", rich_help_panel=TOOLS)
 app.add_typer(watch_commands.app, name="watch", rich_help_panel=TOOLS)
 app.add_typer(quarantine_commands.app, name="quarantine", rich_help_panel=TOOLS)
+app.command(rich_help_panel=TOOLS)(claims)
+app.add_typer(rating_commands.app, name="rating", rich_help_panel=TOOLS)
 app.add_typer(weights_commands.app, name="weights", rich_help_panel=TOOLS)
 
 

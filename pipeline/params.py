@@ -386,6 +386,19 @@ class Catalogue(Section):
     split: Split
 
 
+class Metrics(Section):
+    """What outputs are measured by: the networks whose features are compared.
+
+    `tagger`: the experiment whose backbone gives them, or `none`; `inception` and `alexnet`: the names under which the
+    weights of FID's and of LPIPS's network are published, or the paths of their files. What needs weights that are not
+    here is not measured.
+    """
+
+    tagger: Name
+    inception: str = "inception-fid"
+    alexnet: str = "alexnet"
+
+
 Experiment = Annotated[AnyExperiment, Field(discriminator="method")]
 
 
@@ -402,6 +415,7 @@ class Params(Section):
     quality: Limits
     catalogue: Catalogue
     experiments: dict[Name, Experiment]
+    metrics: Metrics
     schedules: Schedules = Schedules()
 
     @model_validator(mode="after")
@@ -426,12 +440,29 @@ class Params(Section):
                 raise ValueError(
                     f"experiments.{name}.init_from: {experiment.init_from!r} is not one of the other experiments"
                 )
+            tagger = experiment.perceptual_tagger
+            if tagger is not None and getattr(self.experiments.get(tagger), "method", None) != "tagger":
+                raise ValueError(
+                    f"experiments.{name}.perceptual_weights: {tagger!r} is not one of the "
+                    "experiments with method: tagger"
+                )
             for domain in experiment.domains:
                 if domain not in self.domains:
                     known = ", ".join(self.domains) or "none"
                     raise ValueError(
                         f"experiments.{name}.domains: {domain!r} is not one of the domains: {known}"
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _tagger_is_one(self) -> Params:
+        name = self.metrics.tagger
+        taggers = [other for other, experiment in self.experiments.items() if experiment.method == "tagger"]
+        if name != "none" and name not in taggers:
+            raise ValueError(
+                f"metrics.tagger: {name!r} is not one of the experiments with method: tagger "
+                f"({', '.join(taggers) or 'there are none'}); name one, or set it to none"
+            )
         return self
 
     @model_validator(mode="after")

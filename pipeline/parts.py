@@ -159,6 +159,7 @@ TRANSLATED = pa.schema(
         ("url", pa.string()),
         ("page_url", pa.string()),
         ("licence", pa.string()),
+        ("author", pa.string()),
         ("input", pa.binary()),
         ("output", pa.binary()),
         ("truth", pa.binary()),
@@ -166,6 +167,25 @@ TRANSLATED = pa.schema(
         ("nearest_face_id", pa.string()),
         ("nearest_distance", pa.float32()),
         ("landmark_error", pa.float32()),
+    ]
+)
+
+_MISTAKE = pa.struct(
+    [
+        *[(name, pa.string()) for name in ("face_id", "url", "page_url", "licence", "author")],
+        ("image", pa.binary()),
+        ("probability", pa.float32()),
+    ]
+)
+TAGS = pa.schema(
+    [
+        ("tag", pa.string()),
+        *[(name, pa.int32()) for name in ("training_faces", "test_faces", "of")],
+        *[(name, pa.float32()) for name in ("average_precision", "low", "high")],
+        *[(name, pa.float32()) for name in ("precision", "recall", "f1", "threshold")],
+        ("is_tuned", pa.bool_()),
+        ("imagined", _MISTAKE),
+        ("missed", _MISTAKE),
     ]
 )
 

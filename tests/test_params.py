@@ -27,7 +27,15 @@ def test_the_shipped_params_are_valid() -> None:
 
 
 def test_no_sources_and_no_experiments_are_valid(tmp_path: Path) -> None:
-    assert load_params(params_with(tmp_path, sources={}, schedules={}, experiments={})).sources == {}
+    none: dict[str, dict] = {"sources": {}, "schedules": {}, "experiments": {}}
+    assert load_params(params_with(tmp_path, **none, metrics={"tagger": "none"})).sources == {}
+
+
+@pytest.mark.parametrize("name", ["demo-cyclegan", "unknown"])
+def test_outputs_are_measured_by_a_tagger_and_no_other_experiment(tmp_path: Path, name: str) -> None:
+    said = message(params_with(tmp_path, metrics={"tagger": name}))
+    assert f"metrics.tagger: '{name}' is not one of the experiments with method: tagger (demo-tagger)" in said
+    assert "set it to none" in said
 
 
 @pytest.mark.parametrize(

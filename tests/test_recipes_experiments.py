@@ -89,6 +89,16 @@ EXPERIMENTS: dict[str, tuple[str, list[str], dict[str, Any]]] = {
     "anime-munit": ("004", ["850,000"], {**ANIME, "method": "munit"}),
     "anime-cut": ("004", ["850,000"], {**ANIME, "method": "cut", "variant": "cut", "epochs": 400}),
     "anime-fastcut": ("004", ["850,000"], {**ANIME, "method": "cut", "variant": "fast", "epochs": 200}),
+    "anime-tagger": (
+        "004",
+        ["88%", "1,424,990"],
+        {"method": "tagger", "backbone": "vgg19", "backbone_weights": "imagenet", "categories": ("general",)},
+    ),
+    "celeba-tagger": (
+        "004",
+        ["40", "88%"],
+        {"method": "tagger", "backbone": "resnet50", "domains": ("photo",), "categories": ("attribute",)},
+    ),
     "asian-to-webtoon-ugatit": ("004", ["1,176", "5,474"], {"method": "ugatit", "steps": 1_000_000}),
 }
 

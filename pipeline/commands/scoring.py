@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 def score_on_validation(method: Method, dataset: Dataset) -> float:
     """Return the KID of translated validation faces, the lower the better; raise `UserError` without its features."""
+    from pipeline.methods.base import Translator
+
     try:
         from pipeline.evaluation.validation import val_kid
     except ModuleNotFoundError as error:
@@ -23,4 +25,6 @@ def score_on_validation(method: Method, dataset: Dataset) -> float:
             f"select: best_val_kid needs the package {error.name}, which is not installed here; "
             "use select: last on this machine"
         ) from None
+    if not isinstance(method, Translator):
+        raise UserError("select: best_val_kid judges translations; use select: last")
     return val_kid(method, dataset)

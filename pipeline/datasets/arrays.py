@@ -6,10 +6,12 @@ domain, all in the same order:
 - `<domain>.images.npy`, uint8 NxSxSx3 RGB, and `<domain>.large.npy`, the training faces alone at the larger size that
   random crops are taken from, where there is one;
 - `<domain>.points.npy`, float32 Nx68x2 in pixels of the images, NaN where unknown;
+- `<domain>.embeddings.npy`, float32 NxE, what another network makes of each face, where an experiment learns of that;
 - `<domain>.rows.parquet`, what is known of each face.
 
 Where faces belong together, `pairs.parquet` names the row in the first and in the second domain. `attribution.csv`
-says whose the images are, `domains.json` how alike the domains are, and `initial/` holds the weights to start from.
+says whose the images are, `domains.json` how alike the domains are, `initial/` holds the weights to start from, and
+`tagger/` the backbone that a perceptual loss looks through, with its own `experiment.json`.
 """
 
 from __future__ import annotations
@@ -30,6 +32,8 @@ from pipeline.parts import DATA, atomic_path, read_table, write_table
 DATASETS = DATA / "datasets"
 EXPERIMENT_NAME = "experiment.json"
 PAIRS_NAME = "pairs.parquet"
+# The folder of the tagger that a perceptual loss looks through.
+TAGGER = "tagger"
 DOMAINS_NAME = "domains.json"
 
 _RGB = pa.list_(pa.uint8(), 3)
@@ -57,12 +61,14 @@ class DomainArrays:
     """One domain: `images` uint8 NxSxSx3 RGB on the disk, `points` float32 Nx68x2 px, `rows` a table of N.
 
     `large` uint8 MxLxLx3: the M training faces, in the order of `indices("train")`; None where `images` are used.
+    `embeddings` float32 NxE, where the dataset has them.
     """
 
     images: np.ndarray
     points: np.ndarray
     rows: pa.Table
     large: np.ndarray | None = None
+    embeddings: np.ndarray | None = None
 
     def indices(self, split: str) -> np.ndarray:
         """Return where the faces of a split (`train`, `val` or `test`) lie, in order."""
@@ -75,11 +81,15 @@ class DomainArrays:
 
 @dataclass(frozen=True)
 class Dataset:
-    """What an experiment learns from: its resolved options, its domains by name, and its pairs in `PAIRS`, if any."""
+    """What an experiment learns from: its resolved options, its domains by name, its pairs in `PAIRS`, if any.
+
+    `folder` is where it lies, for what is read of it later; None where it lies nowhere.
+    """
 
     experiment: dict[str, Any]
     domains: dict[str, DomainArrays]
     pairs: pa.Table | None = None
+    folder: Path | None = None
 
 
 def load_dataset(folder: Path) -> Dataset:
@@ -93,6 +103,7 @@ def load_dataset(folder: Path) -> Dataset:
         experiment,
         {name: _load_domain(folder, name) for name in experiment["domains"]},
         read_table(pairs) if pairs.exists() else None,
+        folder,
     )
 
 
@@ -102,14 +113,16 @@ def files_of(folder: Path) -> list[Path]:
 
 
 def _load_domain(folder: Path, domain: str) -> DomainArrays:
-    large = folder / f"{domain}.large.npy"
+    large, embeddings = folder / f"{domain}.large.npy", folder / f"{domain}.embeddings.npy"
     arrays = DomainArrays(
         images=np.load(folder / f"{domain}.images.npy", mmap_mode="r"),
         points=np.load(folder / f"{domain}.points.npy"),
         rows=read_table(folder / f"{domain}.rows.parquet"),
         large=np.load(large, mmap_mode="r") if large.exists() else None,
+        embeddings=np.load(embeddings) if embeddings.exists() else None,
     )
     alike = len(arrays.images) == len(arrays.points) == arrays.rows.num_rows
+    alike &= arrays.embeddings is None or len(arrays.embeddings) == arrays.rows.num_rows
     if not alike or (arrays.large is not None and len(arrays.large) != len(arrays.indices("train"))):
         raise UserError(f"{folder}: the files of {domain} have different lengths; run `dataset` again")
     return arrays
@@ -145,6 +158,12 @@ def write_faces(folder: Path, domain: str, points: np.ndarray, rows: pa.Table) -
         # An empty list of points has no second axis.
         np.save(file, np.asarray(points, np.float32).reshape(len(rows), 68, 2), allow_pickle=False)
     write_table(folder / f"{domain}.rows.parquet", rows.select(ROWS.names).cast(ROWS))
+
+
+def write_embeddings(folder: Path, domain: str, embeddings: np.ndarray) -> None:
+    """Write what another network makes of each of a domain's faces, NxE."""
+    with atomic_path(folder / f"{domain}.embeddings.npy") as path, path.open("wb") as file:
+        np.save(file, np.asarray(embeddings, np.float32), allow_pickle=False)
 
 
 def write_pairs(folder: Path, pairs: pa.Table) -> None:

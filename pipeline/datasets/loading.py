@@ -33,10 +33,13 @@ from pipeline.experiments import Experiment
 from pipeline.experiments.common import Augment, Conditioned
 
 Batch = dict[str, Tensor]
-# What a method learns from: one face of each domain, faces that belong together, or faces of the second domain.
-Draws = Literal["unpaired", "pairs", "target"]
+# What a method learns from: one face of each domain, faces that belong together, faces of the second domain, or faces
+# of all domains with their labels.
+Draws = Literal["unpaired", "pairs", "target", "labelled"]
 Randomness = np.random.Generator
 ROLES = ("source", "target")
+# Each order of the faces in an epoch is drawn from a stream of its own.
+_STREAMS = {"source": 1, "target": 2, "pairs": 3, "labelled": 4}
 _THREADS = 4
 _AHEAD = 8
 # Of the free memory of a GPU, how much the images may take so that they are kept there.
@@ -44,42 +47,68 @@ _SHARE_ON_DEVICE = 0.4
 
 
 class Pool:
-    """The training faces of a domain: images uint8 LxLx3 on the disk or on a GPU, points px of those, colours."""
+    """The training faces of a domain, or of several one after the other.
 
-    def __init__(self, domain: DomainArrays, size_px: int) -> None:
-        training = domain.indices("train")
-        self._images = domain.images if domain.large is None else domain.large
-        self._places = training if domain.large is None else np.arange(len(training))
+    Images uint8 LxLx3 on the disk or on a GPU, points px of those, colours, labels, and embeddings where all have them.
+    """
+
+    def __init__(self, domains: Sequence[DomainArrays], size_px: int) -> None:
+        training = [domain.indices("train") for domain in domains]
+        self._images = [domain.images if domain.large is None else domain.large for domain in domains]
+        self._places = [
+            faces if domain.large is None else np.arange(len(faces))
+            for domain, faces in zip(domains, training, strict=True)
+        ]
+        self._ends = np.cumsum([len(faces) for faces in training])
         self._held: Tensor | None = None
-        scale = self._images.shape[1] / size_px
-        rows = domain.rows.take(training).to_pylist()
-        self.points = torch.from_numpy((domain.points[training] + 0.5) * scale - 0.5).float()
+        points = np.concatenate([each.points[faces] for each, faces in zip(domains, training, strict=True)])
+        rows = [
+            row
+            for each, faces in zip(domains, training, strict=True)
+            for row in each.rows.take(faces).to_pylist()
+        ]
+        self.points = torch.from_numpy((points + 0.5) * (self.side / size_px) - 0.5).float()
         self.colors = torch.from_numpy(color_values(rows))
         labels = [row["labels"] or [] for row in rows]
         self.labels = torch.tensor(labels, dtype=torch.float32).reshape(len(rows), -1)
+        known = [
+            each.embeddings[faces]
+            for each, faces in zip(domains, training, strict=True)
+            if each.embeddings is not None
+        ]
+        complete = len(known) == len(domains)
+        self.embeddings = torch.from_numpy(np.concatenate(known)) if complete else None
 
     @property
     def side(self) -> int:
         """The side of the images, from which crops are taken."""
-        return self._images.shape[1]
+        return self._images[0].shape[1]
 
     @property
     def bytes(self) -> int:
         """The memory that the images take."""
-        return len(self._places) * int(np.prod(self._images.shape[1:]))
+        return len(self.points) * int(np.prod(self._images[0].shape[1:]))
 
     def hold(self, device: torch.device) -> None:
         """Put everything on a device."""
-        self._held = torch.from_numpy(self._images[self._places]).to(device)
+        held = torch.empty((len(self.points), *self._images[0].shape[1:]), dtype=torch.uint8, device=device)
+        for images, places, end in zip(self._images, self._places, self._ends, strict=True):
+            held[end - len(places) : end] = torch.from_numpy(images[places]).to(device)
+        self._held = held
         self.points, self.colors, self.labels = (
             tensor.to(device) for tensor in (self.points, self.colors, self.labels)
         )
+        self.embeddings = None if self.embeddings is None else self.embeddings.to(device)
 
     def images(self, faces: np.ndarray) -> Tensor:
         """Return the images of these faces, uint8 BxLxLx3."""
         if self._held is not None:
             return self._held[sent(torch.from_numpy(faces), self._held.device)]
-        return torch.from_numpy(self._images[self._places[faces]])
+        return torch.from_numpy(np.stack([self._image(int(face)) for face in faces]))
+
+    def _image(self, face: int) -> np.ndarray:
+        of = int(np.searchsorted(self._ends, face, side="right"))
+        return self._images[of][self._places[of][face - self._ends[of]]]
 
 
 @dataclass(frozen=True)
@@ -96,9 +125,11 @@ class View:
 class Loader:
     """Gives the batches of a training by their number.
 
-    A batch holds, for each role (`source`, `target`), the images Bx3xSxS in [-1, 1] under its name, and under
-    `<role>_points` (Bx68x2 px, NaN where unknown), `<role>_colors` (Bx9 in [-1, 1], 0 where unknown),
-    `<role>_labels` and, where `conditions` are asked for, `<role>_planes` (BxPxSxS) what the network is told.
+    A batch of `labelled` faces holds `images` Bx3xSxS in [-1, 1], their `labels` BxL and, where the dataset has them,
+    `embeddings` BxE. Any other holds, for each role (`source`, `target`), the images Bx3xSxS in [-1, 1] under its
+    name, and under `<role>_points` (Bx68x2 px, NaN where unknown), `<role>_colors` (Bx9 in [-1, 1], 0 where
+    unknown), `<role>_labels` and, where `conditions` are asked for, `<role>_planes` (BxPxSxS) what the network is
+    told.
     Raises `UserError` where there is nothing to draw from.
     """
 
@@ -115,10 +146,11 @@ class Loader:
         self._seed = seed
         self._draws = draws
         self._conditions = conditions
-        self._domains = dict(zip(ROLES, experiment.domains, strict=True))
         self._choices = _choices(dataset, experiment, draws)
-        roles = ROLES if draws != "target" else ("target",)
-        self._pools = {role: Pool(dataset.domains[self._domains[role]], experiment.size_px) for role in roles}
+        self._pools = {
+            role: Pool([dataset.domains[name] for name in names], experiment.size_px)
+            for role, names in _domains(experiment, draws).items()
+        }
         self.device = device or torch.device("cpu")
         self._is_held = self.device.type == "cuda" and _fits(self._pools.values(), self.device)
         if self._is_held:
@@ -182,8 +214,7 @@ class Loader:
         return np.array([self._order(role, place // length, length)[place % length] for place in places])
 
     def _order_of_epoch(self, role: str, epoch: int, length: int) -> np.ndarray:
-        stream = {"source": 1, "target": 2, "pairs": 3}[role]
-        return np.random.default_rng([self._seed, stream, epoch]).permutation(length)
+        return np.random.default_rng([self._seed, _STREAMS[role], epoch]).permutation(length)
 
     def _show(
         self, role: str, pool: Pool, faces: np.ndarray, views: Sequence[View], randomness: Randomness
@@ -194,6 +225,9 @@ class Loader:
             for image, points, view in zip(pool.images(faces), pool.points[chosen], views, strict=True)
         ]
         images, points = (torch.stack(tensors) for tensors in zip(*shown, strict=True))
+        if role == "labelled":
+            known = {"embeddings": pool.embeddings[chosen]} if pool.embeddings is not None else {}
+            return {"images": images, "labels": pool.labels[chosen], **known}
         batch = {
             role: images,
             f"{role}_points": points,
@@ -214,21 +248,33 @@ class _Choice:
     cumulated: np.ndarray | None
 
 
+def _domains(experiment: Experiment, draws: Draws) -> dict[str, tuple[str, ...]]:
+    """Return the domains from which the faces of each role are drawn."""
+    if draws == "labelled":
+        return {"labelled": experiment.domains}
+    source, target = experiment.domains
+    return {"target": (target,)} if draws == "target" else {"source": (source,), "target": (target,)}
+
+
 def _choices(dataset: Dataset, experiment: Experiment, draws: Draws) -> dict[str, _Choice]:
     if draws == "pairs":
         return _pairs(dataset, experiment)
     choices = {}
-    for role, name in zip(ROLES, experiment.domains, strict=True):
-        if draws == "target" and role == "source":
-            continue
-        domain = dataset.domains[name]
-        training = domain.indices("train")
-        known = domain.has_points()[training] if experiment.needs_landmarks else np.ones(len(training), bool)
-        if not known.any():
-            raise UserError(f"{name}: the dataset has no face to train on; loosen its rules or add images")
-        weights = domain.rows["weight"].to_numpy()[training][known]
-        choices[role] = _Choice(np.flatnonzero(known), _cumulated(weights))
+    for role, names in _domains(experiment, draws).items():
+        found = [_usable(dataset, name, experiment) for name in names]
+        known, weights = (np.concatenate(arrays) for arrays in zip(*found, strict=True))
+        choices[role] = _Choice(np.flatnonzero(known), _cumulated(weights[known]))
     return choices
+
+
+def _usable(dataset: Dataset, name: str, experiment: Experiment) -> tuple[np.ndarray, np.ndarray]:
+    """Return which training faces of a domain may be drawn, and all their weights."""
+    domain = dataset.domains[name]
+    training = domain.indices("train")
+    known = domain.has_points()[training] if experiment.needs_landmarks else np.ones(len(training), bool)
+    if not known.any():
+        raise UserError(f"{name}: the dataset has no face to train on; loosen its rules or add images")
+    return known, domain.rows["weight"].to_numpy()[training]
 
 
 def _cumulated(weights: np.ndarray) -> np.ndarray | None:

@@ -28,7 +28,7 @@ HELD_OUT = ("test", "val")
 _COLUMNS = [name for name in ROWS.names if name in parts.FACES.names]
 _PLACE = ["source", "part", "licence_url", "score", "points_68", "matrix", "size_px"]
 _DECIDING = [
-    *("face_id", "split", "licence", "subject", "pair_id", "cluster", "tags"),
+    *("face_id", "image_id", "split", "licence", "subject", "pair_id", "cluster", "tags"),
     *("yaw_deg", "pitch_deg", "roll_deg", "eye_distance_px", "score"),
 ]
 
@@ -95,12 +95,17 @@ def of_table(table: pa.Table) -> Candidates:
 
 
 def select(domains: Mapping[str, Candidates], experiment: Experiment) -> None:
-    """Leave out what the experiment cannot or must not use: by licence, landmarks, near-duplicates and subject."""
+    """Leave out what the experiment cannot or must not use: by licence, landmarks, tags, near-duplicates, subject."""
     for faces in domains.values():
         if experiment.licences:
             faces.leave_out(~has_licence(faces.frame["licence"], experiment.licences), "licence")
         if experiment.needs_landmarks:
             faces.leave_out(~faces.frame["has_points"], "no_landmarks")
+        if experiment.needs_tags:
+            faces.leave_out(
+                ~faces.frame["tags"].map(lambda tags: tags is not None and len(tags) > 0), "no_tags"
+            )
+            faces.leave_out(faces.frame["image_id"].duplicated(keep=False), "not_alone")
     _leave_out_near_duplicates(list(domains.values()))
     for faces in domains.values():
         _limit_subjects(faces, experiment.per_subject)

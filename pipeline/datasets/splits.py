@@ -46,3 +46,21 @@ def groups_of(faces: pd.DataFrame, by: Sequence[str]) -> pd.Series:
     order = pd.DataFrame({"joined": joined, "rank": rank, "name": names.to_numpy()})
     first = order.sort_values(["joined", "rank", "name"]).drop_duplicates("joined")
     return pd.Series(first.set_index("joined")["name"].loc[joined].to_numpy(), faces.index, dtype=object)
+
+
+def split_within_subjects(faces: pd.DataFrame, by: Sequence[str], val: float, test: float) -> pd.Series:
+    """Return the split of each face where every person shall be both trained on and tested.
+
+    Not people are parted but what shows them: faces that share one of the columns `by`, as in `groups_of`, or nearly
+    are the same picture (`cluster`) stay together. A group's split is a hash of its name, but of each person the group
+    that lies nearest to training is for training, wherever the shares would put it.
+    """
+    names = groups_of(faces, [column for column in by if column != "subject"])
+    # Near-duplicates join groups as pairs do.
+    near = pd.DataFrame({"group": names, "image_id": names, "pair_id": faces["cluster"]})
+    groups = groups_of(near, ["group"])
+    places = groups.map({name: place_of(name) for name in groups.unique()})
+    person = faces["subject"].fillna(faces["face_id"])
+    nearest = groups[places == places.groupby(person).transform("max")].unique()
+    split = groups.map({name: split_of(name, val, test) for name in groups.unique()})
+    return split.where(~groups.isin(nearest), "train")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from pipeline.faces import embedding
+from pipeline.evaluation.headlines import estimates
 
 _LEVEL = 0.95
 _DIGITS = 6
@@ -19,9 +19,9 @@ def over_seeds(metrics: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, floa
 
     `metrics` are those of each seed. A number that fewer than 2 seeds have is left out.
     """
-    headlines = [_headlines(each) for each in metrics]
+    headlines = [estimates(each) for each in metrics]
     names = dict.fromkeys(name for each in headlines for name in each)
-    values = {name: [each[name] for each in headlines if name in each] for name in names}
+    values = {name: [each[name].value for each in headlines if name in each] for name in names}
     return {name: interval(found) for name, found in values.items() if len(found) > 1}
 
 
@@ -41,12 +41,3 @@ def interval(values: Sequence[float]) -> dict[str, float]:
         "high": round(mean + reach, _DIGITS),
         "n": count,
     }
-
-
-def _headlines(metrics: Mapping[str, Any]) -> dict[str, float]:
-    kid = f"kid_{embedding.NAME}"
-    numbers = {kid: metrics[kid]["value"]} if kid in metrics else {}
-    plain = ("psnr", "ssim", "psnr_after_way_back", "ssim_after_way_back")
-    numbers |= {name: metrics[name] for name in plain if name in metrics}
-    error = metrics.get("landmark_consistency", {}).get("median_error")
-    return numbers if error is None else numbers | {"landmark_median_error": error}

@@ -6,14 +6,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from pipeline.datasets.arrays import Dataset, DomainArrays
 from pipeline.datasets.conditions import to_images
 from pipeline.errors import UserError
 from pipeline.experiments import read_experiment
-from pipeline.methods.base import Method, Way
+from pipeline.methods.base import Translator, Way
 
 _BATCH = 16
 
@@ -39,7 +38,7 @@ class Translation:
         return f"{self.of}_to_{self.to}"
 
 
-def translations(method: Method, dataset: Dataset) -> Iterator[Translation]:
+def translations(method: Translator, dataset: Dataset) -> Iterator[Translation]:
     """Yield each translation that the method is for, over the test faces.
 
     Raises `UserError` where a translation has fewer than 2 test faces, or test pairs where it is judged by pairs.
@@ -68,27 +67,21 @@ def usable_faces(dataset: Dataset, domain: str, split: str) -> np.ndarray:
     return faces[arrays.has_points()[faces]] if _needs_landmarks(dataset) else faces
 
 
-def translate_faces(method: Method, domain: DomainArrays, faces: np.ndarray, to: str) -> np.ndarray:
+def translate_faces(method: Translator, domain: DomainArrays, faces: np.ndarray, to: str) -> np.ndarray:
     """Return faces of a domain as N×S×S×3 uint8 images of the domain `to`."""
     return _run(method, domain, faces, lambda inputs: method.translate(inputs, to))
 
 
-def _there_and_back(method: Method, domain: DomainArrays, faces: np.ndarray, way: Way) -> np.ndarray:
+def _there_and_back(method: Translator, domain: DomainArrays, faces: np.ndarray, way: Way) -> np.ndarray:
     return _run(method, domain, faces, lambda inputs: method.translate_back(inputs, way.to, way.of))
 
 
 def _run(
-    method: Method, domain: DomainArrays, faces: np.ndarray, make: Callable[[Tensor], Tensor]
+    method: Translator, domain: DomainArrays, faces: np.ndarray, make: Callable[[Tensor], Tensor]
 ) -> np.ndarray:
-    device, starts = _device(method), range(0, len(faces), _BATCH)
+    device, starts = method.device(), range(0, len(faces), _BATCH)
     batches = (method.inputs(domain, faces[start : start + _BATCH]) for start in starts)
     return np.concatenate([to_images(make(inputs.to(device))) for inputs in batches])
-
-
-def _device(method: Method) -> torch.device:
-    """Return where the method's networks are: on a GPU while it is trained there."""
-    weights = (weight for name in method.translating for weight in method.networks[name].parameters())
-    return next((weight.device for weight in weights), torch.device("cpu"))
 
 
 def _needs_landmarks(dataset: Dataset) -> bool:

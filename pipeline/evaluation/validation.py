@@ -8,11 +8,11 @@ from pipeline.datasets.arrays import Dataset
 from pipeline.errors import UserError
 from pipeline.evaluation.translations import translate_faces, usable_faces
 from pipeline.faces import embedding
-from pipeline.methods.base import Method
+from pipeline.methods.base import Translator
 from pipeline.metrics.kid import kid
 
 
-def val_kid(method: Method, dataset: Dataset) -> float:
+def val_kid(method: Translator, dataset: Dataset) -> float:
     """Return the KID between what the method makes of validation faces and real ones; the lower, the better.
 
     Translated are the validation faces of the first way, compared with the validation faces of the domain that they

@@ -10,8 +10,10 @@ from dataclasses import asdict, fields, is_dataclass
 from typing import Any, get_args, get_origin, get_type_hints
 
 from pipeline.errors import UserError
+from pipeline.experiments.classifying import Tagger
 from pipeline.experiments.common import Experiment, Options
 from pipeline.experiments.paired import Pix2Pix
+from pipeline.experiments.recognising import Recogniser
 from pipeline.experiments.unpaired import Cut, CycleGan, DiscoGan, GetGan, Munit, Ugatit
 
 EXPERIMENTS: dict[str, type[Experiment]] = {
@@ -22,8 +24,10 @@ EXPERIMENTS: dict[str, type[Experiment]] = {
     "munit": Munit,
     "cut": Cut,
     "pix2pix": Pix2Pix,
+    "tagger": Tagger,
+    "recogniser": Recogniser,
 }
-AnyExperiment = CycleGan | GetGan | Ugatit | DiscoGan | Munit | Cut | Pix2Pix
+AnyExperiment = CycleGan | GetGan | Ugatit | DiscoGan | Munit | Cut | Pix2Pix | Tagger | Recogniser
 
 
 def read_experiment(values: Mapping[str, Any]) -> Experiment:

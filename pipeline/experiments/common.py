@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
@@ -73,7 +74,8 @@ class Augment(Options):
 class Experiment(Options):
     """What every experiment says, whatever its method.
 
-    Data: `domains`, the source and the target; `licences` that are taken (all, where none is named);
+    Data: `domains`, the source and the target; `licences` that are taken (all, where none is named); `split`: the
+    catalogue's, which parts people, or one in which each person is trained on and tested with other pictures;
     `match`: attributes that both domains shall have alike (`yaw`, `pitch`, `roll`, `scale`, or a tag), by leaving faces
     out or by drawing them more and less often; `pairing`: faces that belong together by their `pair_id`, or those of
     most similar landmarks; `labels`: for each label the tags or words of a title that give it.
@@ -86,7 +88,7 @@ class Experiment(Options):
     """
 
     method: str
-    domains: tuple[str, str]
+    domains: tuple[str, ...]
     size_px: Size
     steps: int | None = None
     epochs: int | None = None
@@ -96,6 +98,7 @@ class Experiment(Options):
 
     licences: tuple[str, ...] = ()
     per_subject: PerSubject = field(default_factory=PerSubject)
+    split: Literal["catalogue", "within_subjects"] = "catalogue"
     match: tuple[str, ...] = ()
     match_by: Literal["subsample", "reweight"] = "subsample"
     pairing: Literal["none", "pair_id", "nearest_landmarks"] = "none"
@@ -124,19 +127,39 @@ class Experiment(Options):
         require(len(set(self.seeds)) == len(self.seeds) > 0, "seeds must name at least one seed, each once")
         require(all(seed >= 0 for seed in self.seeds), "seeds must be at least 0")
         require(self.ema is None or 0 < self.ema < 1, f"ema must be between 0 and 1, got {self.ema}")
-        require(len(set(self.domains)) == 2, "domains must be two different ones")
+        self._check_domains()
         for domain in self.preprocess:
             require(domain in self.domains, f"preprocess: {domain!r} is not one of the experiment's domains")
+
+    def _check_domains(self) -> None:
+        require(
+            len(self.domains) == len(set(self.domains)) == 2,
+            f"domains must be two different ones, the source and the target, got {list(self.domains)}",
+        )
 
     @property
     def load_px(self) -> int:
         """The side of the images that random crops are taken from."""
         return round(self.size_px * self.augment.enlarge)
 
+    def faces_in_epoch(self, faces: Sequence[int]) -> int:
+        """Return how many draws an epoch has, given how many training faces each domain has."""
+        return max(faces)
+
     @property
     def needs_landmarks(self) -> bool:
         """Whether faces without landmarks are of no use."""
         return self.pairing == "nearest_landmarks"
+
+    @property
+    def needs_tags(self) -> bool:
+        """Whether faces that no tag is known of are of no use."""
+        return False
+
+    @property
+    def perceptual_tagger(self) -> str | None:
+        """The experiment through whose backbone images are compared, where one is."""
+        return None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,6 +187,41 @@ class Conditioned(Experiment):
         require(
             0 <= self.condition_dropout < 1,
             f"condition_dropout must be at least 0 and below 1, got {self.condition_dropout}",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Classifying(Experiment):
+    """An experiment that learns what faces are, from one domain or from two together; nothing is translated.
+
+    An epoch shows every face of all its domains.
+
+    `schedule`: the learning rate falls along half a cosine from the first step on, or on a line over the second half.
+    """
+
+    batch_size: int = 32
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-4
+    schedule: Literal["cosine", "linear"] = "cosine"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_at_least_0(self, "weight_decay")
+        require(self.pairing == "none", "pairing: nothing is translated here; leave it out")
+        require(
+            not self.match or len(self.domains) == 2,
+            "match makes two domains alike; leave it out, or name two domains",
+        )
+        require(self.select == "last", "select: best_val_kid judges translations; leave it out")
+
+    def faces_in_epoch(self, faces: Sequence[int]) -> int:
+        """Return how many draws an epoch has, given how many training faces each domain has."""
+        return sum(faces)
+
+    def _check_domains(self) -> None:
+        require(
+            1 <= len(self.domains) == len(set(self.domains)) <= 2,
+            f"domains must be one, or two different ones, got {list(self.domains)}",
         )
 
 

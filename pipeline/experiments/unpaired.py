@@ -47,7 +47,8 @@ class CycleGan(Conditioned):
 
     `lambda_identity` is a factor of `lambda_cycle`. `attention` after the residual blocks of the generators, or in
     the discriminators too. `lambda_perceptual` weighs the difference of VGG16's features between an image and its way
-    back; `perceptual_weights` is `vgg16` or the path of its file. `lambda_pixel` weighs the difference to the
+    back; `perceptual_weights` is `vgg16` or the path of its file, or `tagger:NAME` for the features of an experiment of
+    method tagger, which knows drawn faces. `lambda_pixel` weighs the difference to the
     partner of a pair. `encoder: face_features` puts a face recognition network, whose file is `encoder_weights`, in
     the generators' first half. `conditions` are planes beside the image, in and out; `landmarks: attention` lets
     landmarks guide the generators instead.
@@ -102,6 +103,12 @@ class CycleGan(Conditioned):
     def needs_landmarks(self) -> bool:
         """Whether faces without landmarks are of no use."""
         return super().needs_landmarks or "landmarks" in self.conditions or self.landmarks == "attention"
+
+    @property
+    def perceptual_tagger(self) -> str | None:
+        """The experiment through whose backbone images are compared, where one is."""
+        prefix, _, name = self.perceptual_weights.partition(":")
+        return name if prefix == "tagger" and self.lambda_perceptual > 0 else None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 
 from pipeline.experiments import Experiment
-from pipeline.methods.base import Method
+from pipeline.methods.base import Method, Translator
 from pipeline.methods.cut import Cut
 from pipeline.methods.cyclegan import CycleGan
 from pipeline.methods.discogan import DiscoGan
 from pipeline.methods.getgan import GetGan
 from pipeline.methods.munit import Munit
 from pipeline.methods.pix2pix import Pix2Pix
+from pipeline.methods.recogniser import Recogniser
+from pipeline.methods.tagger import Tagger
 from pipeline.methods.ugatit import Ugatit
 
-METHODS: dict[str, Callable[[Any, torch.Generator], Method]] = {
+TRANSLATORS: dict[str, Callable[[Any, torch.Generator], Translator]] = {
     "cyclegan": CycleGan,
     "getgan": GetGan,
     "ugatit": Ugatit,
@@ -26,6 +28,11 @@ METHODS: dict[str, Callable[[Any, torch.Generator], Method]] = {
     "cut": Cut,
     "pix2pix": Pix2Pix,
 }
+CLASSIFIERS: dict[str, Callable[[Any, torch.Generator], Method]] = {
+    "tagger": Tagger,
+    "recogniser": Recogniser,
+}
+METHODS: Mapping[str, Callable[[Any, torch.Generator], Method]] = {**TRANSLATORS, **CLASSIFIERS}
 
 
 def build_method(experiment: Experiment, generator: torch.Generator) -> Method:

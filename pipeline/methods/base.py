@@ -1,4 +1,4 @@
-"""What a method is: networks, optimisers, the phases of one training step, and translation."""
+"""What a method is: networks, optimisers, the phases of one training step; and what one that translates is."""
 
 from __future__ import annotations
 
@@ -95,14 +95,14 @@ class Way:
 
 
 class Method(ABC):
-    """One way to learn a translation between two domains of faces, `source` and `target`.
+    """One way to learn something of faces.
 
     All images are in [-1, 1]. `networks` and `optimizers` are looked up by name at each use, so that the trainer can
     put others in their place. What else must survive an interruption is in `state_dict`.
     """
 
     def __init__(self, experiment: Experiment) -> None:
-        self.source, self.target = experiment.domains
+        self.domains = experiment.domains
         self.size_px = experiment.size_px
         self.networks: dict[str, nn.Module] = {}
         self.optimizers: dict[str, Optimizer] = {}
@@ -113,21 +113,67 @@ class Method(ABC):
 
     @property
     @abstractmethod
-    def translating(self) -> tuple[str, ...]:
-        """The names of the networks that `translate` needs: those whose averages are kept, and that are shipped."""
+    def shipped(self) -> tuple[str, ...]:
+        """The names of the networks that are the result: their averages are kept, their weights are written."""
 
     @property
+    @abstractmethod
     def draws(self) -> Draws:
-        """What a batch shows: a face of each domain, a pair, or faces of the target alone."""
-        return "unpaired"
+        """What a batch shows: see `Draws`."""
 
     def prepare(self) -> None:  # noqa: B027
         """Read what a training that starts anew begins with, such as the weights of a part trained elsewhere."""
+
+    def equip(self, dataset: Dataset) -> None:  # noqa: B027
+        """Take what a dataset holds beside faces, before any step: such as the network that a loss looks through."""
 
     @property
     def conditions(self) -> tuple[str, ...]:
         """What a batch's `<role>_planes` show, in order."""
         return ()
+
+    @abstractmethod
+    def sample_inputs(self, dataset: Dataset, count: int) -> Batch:
+        """Return fixed inputs of up to `count` validation faces of each domain for the grids of samples, by name."""
+
+    @abstractmethod
+    def sample_columns(self, inputs: Batch) -> list[Tensor]:
+        """Return the columns of a grid of samples, each Bx3xSxS or Bx1xSxS."""
+
+    def learning_rate_factor(self, step: int, steps: int) -> float:
+        """Return 1 over the first half of the steps (counted from 0), then on a line that reaches 0 at the end."""
+        return min(1.0, (steps - step) / (steps - steps // 2))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint holds beside networks and optimisers."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any], device: torch.device) -> None:  # noqa: B027
+        """Go on from a state that `state_dict` returned."""
+
+    def parameters(self, *names: str) -> list[nn.Parameter]:
+        """Return the weights of networks, those that are learnt."""
+        return [
+            weights for name in names for weights in self.networks[name].parameters() if weights.requires_grad
+        ]
+
+    def device(self) -> torch.device:
+        """Return where the method's networks are: on a GPU while it is trained there."""
+        weights = (weight for name in self.shipped for weight in self.networks[name].parameters())
+        return next((weight.device for weight in weights), torch.device("cpu"))
+
+
+class Translator(Method):
+    """One way to learn a translation between two domains of faces, `source` and `target`."""
+
+    def __init__(self, experiment: Experiment) -> None:
+        super().__init__(experiment)
+        self.source, self.target = experiment.domains
+
+    @property
+    def draws(self) -> Draws:
+        """A face of each domain, where a method says nothing else."""
+        return "unpaired"
 
     @abstractmethod
     def ways(self) -> Sequence[Way]:
@@ -151,27 +197,6 @@ class Method(ABC):
             role: self.inputs(dataset.domains[name], validation_faces(dataset, name, count))
             for role, name in (("source", self.source), ("target", self.target))
         }
-
-    @abstractmethod
-    def sample_columns(self, inputs: Batch) -> list[Tensor]:
-        """Return the columns of a grid of samples, each Bx3xSxS or Bx1xSxS."""
-
-    def learning_rate_factor(self, step: int, steps: int) -> float:
-        """Return 1 over the first half of the steps (counted from 0), then on a line that reaches 0 at the end."""
-        return min(1.0, (steps - step) / (steps - steps // 2))
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return what a checkpoint holds beside networks and optimisers."""
-        return {}
-
-    def load_state_dict(self, state: dict[str, Any], device: torch.device) -> None:  # noqa: B027
-        """Go on from a state that `state_dict` returned."""
-
-    def parameters(self, *names: str) -> list[nn.Parameter]:
-        """Return the weights of networks, those that are learnt."""
-        return [
-            weights for name in names for weights in self.networks[name].parameters() if weights.requires_grad
-        ]
 
 
 def train_step(method: Method, turns: Sequence[Turn], arithmetic: Arithmetic = Arithmetic()) -> Losses:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pipeline.datasets.loading import Batch
 from pipeline.experiments import unpaired
-from pipeline.methods.base import Losses, Method, Phase, Turn, Way, adam
+from pipeline.methods.base import Losses, Phase, Translator, Turn, Way, adam
 from pipeline.methods.losses import lsgan
 from pipeline.networks.cut import CutGenerator, PatchSampler, draw_places
 from pipeline.networks.discriminators import PatchDiscriminator
@@ -22,7 +22,7 @@ from pipeline.networks.padding import padded
 FAST_CONSTANT = 0.75
 
 
-class Cut(Method):
+class Cut(Translator):
     """One generator, one discriminator, and the MLPs that make vectors of the generator's features at some places."""
 
     def __init__(self, experiment: unpaired.Cut, generator: torch.Generator) -> None:
@@ -44,7 +44,7 @@ class Cut(Method):
         self.optimizers = {name: adam(self.parameters(name), experiment) for name in self.networks}
 
     @property
-    def translating(self) -> tuple[str, ...]:
+    def shipped(self) -> tuple[str, ...]:
         """The generator."""
         return ("generator",)
 

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pipeline.datasets.arrays import DomainArrays
+from pipeline.datasets.arrays import Dataset, DomainArrays
 from pipeline.datasets.conditions import COLOR_VALUES, color_values
 from pipeline.datasets.loading import Batch, Draws, tell
 from pipeline.experiments import unpaired
-from pipeline.methods.base import Losses, Method, Phase, Turn, Way, adam
+from pipeline.methods.base import Losses, Phase, Translator, Turn, Way, adam
 from pipeline.methods.losses import judged_lsgan, l1, lsgan
 from pipeline.methods.perceptual import PerceptualLoss
 from pipeline.methods.pool import image_pools
@@ -30,7 +30,7 @@ _IMAGE = 3
 _PLANES = {"landmarks": 1, "colors": COLOR_VALUES}
 
 
-class CycleGan(Method):
+class CycleGan(Translator):
     """Two generators and two discriminators; a batch is one set of images of each domain, unpaired.
 
     With `conditions`, what is translated and judged is the image with planes beside it, Bx(3+P)xSxS. With `landmarks:
@@ -77,13 +77,17 @@ class CycleGan(Method):
             for name in GENERATORS:
                 cast(FaceFeatureGenerator, self.networks[name]).trunk.load_state_dict(learnt)
 
+    def equip(self, dataset: Dataset) -> None:
+        """Find the network that the perceptual loss looks through, where the dataset brings it."""
+        self.perceptual = PerceptualLoss(self.options.perceptual_weights, dataset.folder)
+
     @property
     def draws(self) -> Draws:
         """Pairs, where an image is compared with its partner."""
         return "pairs" if self.options.lambda_pixel > 0 else "unpaired"
 
     @property
-    def translating(self) -> tuple[str, ...]:
+    def shipped(self) -> tuple[str, ...]:
         """Both generators."""
         return GENERATORS
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pipeline.datasets.loading import ROLES, Batch
 from pipeline.experiments import unpaired
-from pipeline.methods.base import Losses, Method, Phase, Turn, Way, adam
+from pipeline.methods.base import Losses, Phase, Translator, Turn, Way, adam
 from pipeline.networks.discogan import DiscoDiscriminator, DiscoGenerator
 from pipeline.networks.initialise import initialise
 
@@ -21,7 +21,7 @@ _GAN_SHARE = 0.1
 _FEATURES_SHARE = 0.9
 
 
-class DiscoGan(Method):
+class DiscoGan(Translator):
     """Two generators and two discriminators for images of 64 pixels, which take turns of whole steps.
 
     The networks work on images in [0, 1]: `_unit` takes them there where a phase or `translate` begins, and
@@ -44,7 +44,7 @@ class DiscoGan(Method):
         }
 
     @property
-    def translating(self) -> tuple[str, ...]:
+    def shipped(self) -> tuple[str, ...]:
         """Both generators."""
         return GENERATORS
 

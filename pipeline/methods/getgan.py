@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from pipeline.datasets.loading import Batch
 from pipeline.experiments import unpaired
-from pipeline.methods.base import Losses, Method, Phase, Turn, Way, adam
+from pipeline.methods.base import Losses, Phase, Translator, Turn, Way, adam
 from pipeline.methods.cyclegan import DISCRIMINATORS, initialise_together
 from pipeline.methods.losses import judged_lsgan, l1, lsgan
 from pipeline.methods.pool import image_pools
@@ -27,7 +27,7 @@ from pipeline.networks.initialise import initialise
 _EPS = 1e-8
 
 
-class GetGan(Method):
+class GetGan(Translator):
     """CycleGAN whose generator of the target has two branches, for the image and for the error.
 
     x, y* and y_e are `source`, what `shared` and `fake` make of it, and what `shared` and `error` make of it; s is the
@@ -64,7 +64,7 @@ class GetGan(Method):
         }
 
     @property
-    def translating(self) -> tuple[str, ...]:
+    def shipped(self) -> tuple[str, ...]:
         """What y* and the way back take; the error branch stays behind."""
         gate = ("gate",) if "gate" in self.networks else ()
         return ("shared", *gate, "fake", "generator_to_source")

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from pipeline.datasets.loading import ROLES, Batch
 from pipeline.experiments import unpaired
-from pipeline.methods.base import Losses, Method, Phase, Turn, Way, adam
+from pipeline.methods.base import Losses, Phase, Translator, Turn, Way, adam
 from pipeline.methods.losses import l1, lsgan
 from pipeline.networks.initialise import initialise
 from pipeline.networks.munit import MultiScaleDiscriminator, MunitGenerator
@@ -26,7 +26,7 @@ DISCRIMINATORS = ("discriminator_target", "discriminator_source")
 STYLE_SEEDS = (1, 2)
 
 
-class Munit(Method):
+class Munit(Translator):
     """Encoders and decoder, and a discriminator at several sizes, for each domain.
 
     As in the reference: discriminators first, on fakes in styles of their own draw, whose loss is not halved; the
@@ -48,7 +48,7 @@ class Munit(Method):
         }
 
     @property
-    def translating(self) -> tuple[str, ...]:
+    def shipped(self) -> tuple[str, ...]:
         """Both domains' encoders and decoders."""
         return GENERATORS
 

@@ -1,39 +1,64 @@
-"""How alike two images look to VGG16, as document 003 compares an image with what it is after the way back."""
+"""How alike two images look to a network: VGG16, as in document 003, or document 004's tagger, which knows cartoons."""
 
 from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from pipeline.datasets.arrays import EXPERIMENT_NAME, TAGGER
+from pipeline.errors import UserError
 from pipeline.methods.losses import feature_distance
 from pipeline.methods.published_weights import weight_file
-from pipeline.networks.vgg import Vgg16Features, load_vgg16
+from pipeline.networks.backbones import build_backbone, load_backbone
+from pipeline.networks.vgg import load_vgg16
+
+Look = Callable[[Tensor], list[Tensor]]
 
 
 class PerceptualLoss:
-    """The mean square difference of VGG16's features at relu1_2, relu2_2, relu3_3 and relu4_3.
+    """The mean square difference of a network's features at several depths.
 
-    Johnson et al. 2016 in the form of document 003, whose layers these are. `weights` are `vgg16`, which stands for
-    torchvision's published file, or the path of one. The file is read at the first use, so that a finished model
-    translates without it; there are never random weights in its place.
+    `weights` are `vgg16`, which stands for torchvision's published file, or the path of one: relu1_2, relu2_2, relu3_3
+    and relu4_3, Johnson et al. 2016 in the form of document 003, whose layers these are. Or `tagger:NAME`: the stages
+    of its backbone, which lies in the folder of the dataset. The file is read at the first use, so that a finished
+    model translates without it; there are never random weights in its place.
     """
 
-    def __init__(self, weights: str) -> None:
+    def __init__(self, weights: str, dataset: Path | None = None) -> None:
         self._weights = weights
-        self._network: Vgg16Features | None = None
+        self._dataset = dataset
+        self._look: Look | None = None
 
     def __call__(self, images: Tensor, reconstructed: Tensor) -> Tensor:
         """Return one number for two Bx3xHxW in [-1, 1]; gradients reach the second.
 
         `UserError` at the first use where the weights are missing or another network's.
         """
-        if self._network is None:
-            self._network = self._load().to(images.device)
+        if self._look is None:
+            self._look = self._load(images.device)
         with torch.no_grad():
-            wanted = self._network(images)
-        return feature_distance(self._network(reconstructed), wanted)
+            wanted = self._look(images)
+        return feature_distance(self._look(reconstructed), wanted)
 
-    def _load(self) -> Vgg16Features:
+    def _load(self, device: torch.device) -> Look:
         """Read the network; the training's randomness stays as it is, so that one that is resumed is no different."""
         with torch.random.fork_rng(devices=[]):
-            return load_vgg16(weight_file(self._weights, "perceptual_weights"))
+            if self._weights.startswith("tagger:"):
+                return self._load_tagger(device)
+            return load_vgg16(weight_file(self._weights, "perceptual_weights")).to(device)
+
+    def _load_tagger(self, device: torch.device) -> Look:
+        folder = None if self._dataset is None else self._dataset / TAGGER
+        if folder is None or not (folder / EXPERIMENT_NAME).exists():
+            raise UserError(
+                f"perceptual_weights: the dataset does not hold {self._weights}; run the stage `dataset` again"
+            )
+        described = json.loads((folder / EXPERIMENT_NAME).read_text(encoding="utf-8"))
+        backbone = build_backbone(described["backbone"])
+        load_backbone(backbone, folder / "backbone.safetensors")
+        backbone.requires_grad_(False).eval().to(device)
+        return backbone.stages

@@ -13,7 +13,7 @@ from pipeline.datasets.arrays import Dataset, DomainArrays
 from pipeline.datasets.conditions import COLOR_VALUES, color_values, to_tensor
 from pipeline.datasets.loading import Batch, Draws, tell
 from pipeline.experiments import paired
-from pipeline.methods.base import Losses, Method, Phase, Turn, Way, adam, validation_faces
+from pipeline.methods.base import Losses, Phase, Translator, Turn, Way, adam, validation_faces
 from pipeline.methods.losses import bce_gan, l1
 from pipeline.networks.discriminators import PatchDiscriminator
 from pipeline.networks.generators import UNetGenerator
@@ -23,7 +23,7 @@ from pipeline.networks.padding import padded
 CHANNELS = {"image": 3, "landmarks": 1, "colors": COLOR_VALUES, "noise": 1}
 
 
-class Pix2Pix(Method):
+class Pix2Pix(Translator):
     """A U-Net and a discriminator that sees beside a face what the U-Net was told of it.
 
     With an image among the conditions it learns pairs, a face of the source becoming its partner, and what else is
@@ -66,7 +66,7 @@ class Pix2Pix(Method):
         return "pairs" if self.translates_images else "target"
 
     @property
-    def translating(self) -> tuple[str, ...]:
+    def shipped(self) -> tuple[str, ...]:
         """The generator."""
         return ("generator",)
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pipeline.datasets.loading import ROLES, Batch
 from pipeline.experiments import unpaired
-from pipeline.methods.base import Losses, Method, Phase, Turn, Way, adam
+from pipeline.methods.base import Losses, Phase, Translator, Turn, Way, adam
 from pipeline.methods.losses import l1, lsgan
 from pipeline.networks.initialise import initialise
 from pipeline.networks.ugatit import UgatitDiscriminator, UgatitGenerator, clip_rho
@@ -21,7 +21,7 @@ VIEWS = ("global", "local")
 DISCRIMINATORS = tuple(f"{view}_{role}" for role in ROLES for view in VIEWS)
 
 
-class Ugatit(Method):
+class Ugatit(Translator):
     """Two generators and four discriminators, all of which also say by what they tell the domains apart.
 
     As in the reference: the discriminators are trained first, on fakes of this step without a pool and without
@@ -51,7 +51,7 @@ class Ugatit(Method):
         }
 
     @property
-    def translating(self) -> tuple[str, ...]:
+    def shipped(self) -> tuple[str, ...]:
         """Both generators."""
         return GENERATORS
 

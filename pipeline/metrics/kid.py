@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
-
-class Interval(NamedTuple):
-    """A percentile interval of the bootstrap."""
-
-    low: float
-    high: float
+from pipeline.metrics.intervals import LEVEL, Interval
 
 
 def kid(features: np.ndarray, others: np.ndarray) -> float:
@@ -27,7 +20,7 @@ def kid(features: np.ndarray, others: np.ndarray) -> float:
 
 
 def kid_interval(
-    features: np.ndarray, others: np.ndarray, seed: int, resamples: int = 300, level: float = 0.95
+    features: np.ndarray, others: np.ndarray, seed: int, resamples: int = 300, level: float = LEVEL
 ) -> Interval:
     """Return the percentile interval of `kid` over bootstrap resamples of both sets.
 

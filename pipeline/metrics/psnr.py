@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from pipeline.metrics.intervals import Estimate, mean_estimate
+from pipeline.metrics.measurable import NotMeasurable
 from pipeline.metrics.pairs import check_pairs
 
 
@@ -19,13 +21,17 @@ def psnr_per_image(outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         )
 
 
-def psnr(outputs: np.ndarray, targets: np.ndarray) -> float:
+def psnr(outputs: np.ndarray, targets: np.ndarray, seed: int) -> Estimate:
     """Return the mean over images of each image's PSNR in dB, as piq does.
 
-    Pooling the MSE over the set first, as torchmetrics does, gives another, lower number. One pair of equal
-    images makes the mean infinite.
+    Pooling the MSE over the set first, as torchmetrics does, gives another, lower number. Raises `NotMeasurable`
+    where a pair is equal: the mean is infinite then, which no file of numbers can hold, and a number without
+    the best pairs, or with some largest value for them, would be made up.
     """
-    return float(psnr_per_image(outputs, targets).mean())
+    values = psnr_per_image(outputs, targets)
+    if equal := int(np.isinf(values).sum()):
+        raise NotMeasurable(f"the mean is infinite, as {equal} of {len(values)} pairs are equal images")
+    return mean_estimate(values, seed)
 
 
 def _mse(output: np.ndarray, target: np.ndarray) -> np.float64:

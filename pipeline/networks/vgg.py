@@ -12,8 +12,9 @@ from pipeline.networks.weight_files import load_weight_file
 
 _POOL = 0
 _CHANNELS = (64, 64, _POOL, 128, 128, _POOL, *[256] * 3, _POOL, *[512] * 3, _POOL, *[512] * 3, _POOL)
-_IMAGENET_MEAN = (0.485, 0.456, 0.406)
-_IMAGENET_STD = (0.229, 0.224, 0.225)
+# What torchvision's networks take off an image's channels in 0..1, and divide them by.
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 class Vgg16Features(Pretrained, nn.Module):
@@ -31,7 +32,7 @@ class Vgg16Features(Pretrained, nn.Module):
         super().__init__()
         self.slices = slices
         self.features = nn.Sequential(*_layers()[: max(slices)])
-        for name, values in (("mean", _IMAGENET_MEAN), ("std", _IMAGENET_STD)):
+        for name, values in (("mean", IMAGENET_MEAN), ("std", IMAGENET_STD)):
             self.register_buffer(name, torch.tensor(values)[:, None, None], persistent=False)
         self.requires_grad_(False).eval()
 

@@ -10,6 +10,8 @@ from pipeline.datasets.arrays import DATASETS, DOMAINS_NAME, EXPERIMENT_NAME
 
 MEANING = {
     "licence": "its licence is not one of those that the experiment takes, or unknown",
+    "no_tags": "the experiment learns tags, and none is known of it",
+    "not_alone": "its picture shows other faces too, whose tags these may be",
     "no_landmarks": "the experiment needs landmarks, and it has none",
     "near_duplicate_of_test": "it nearly is a face held out for the test",
     "near_duplicate_of_val": "it nearly is a face held out for validation",

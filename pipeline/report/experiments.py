@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,15 +14,15 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from pipeline import images, parts
+from pipeline import parts
+from pipeline.datasets.arrays import DATASETS, PAIRS_NAME
+from pipeline.errors import UserError
 from pipeline.experiments import Experiment, as_dict, read_experiment
-from pipeline.report import pictures
+from pipeline.report import sheets, tables
+from pipeline.report.comparison import in_pieces, titled
+from pipeline.report.measured import MODELS, SAMPLES, read_metrics, read_missing
+from pipeline.report.origins import Faces, faces_of, origin
 
-MODELS = Path("models")
-METRICS = Path("metrics")
-SAMPLES = Path("samples")
-SHOWN = 12
-SHOWN_PX = 96
 GRID_PX, EARLIER_GRID_PX = 720, 320
 _CURVE_WIDTH, _CURVE_HEIGHT = 240, 70
 # What a curve is drawn through: a long training has a hundred times as many points as pixels.
@@ -32,20 +33,22 @@ _SAID = {"method", "domains", "size_px", "steps", "epochs", "batch_size", "seeds
 Row = dict[str, Any]
 
 
-def is_measured(name: str) -> bool:
-    """Say whether an experiment has come to its end: one that failed, or never ran, has nothing to show."""
-    return (METRICS / f"{name}.json").exists()
+def gather(name: str, options: Mapping[str, Any], share: float = 1.0) -> dict[str, Any]:
+    """Return the content of one experiment's section; `options` are all of them, as `as_dict` gives them.
 
-
-def gather(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the content of one experiment's section; `options` are all of them, as `as_dict` gives them."""
+    `share`: this part of the pictures, from 0 to 1, so that a page of many experiments does not become too large.
+    Raises `UserError` where a file of numbers is no such file.
+    """
     experiment = read_experiment(options)
     model = MODELS / name
-    metrics = json.loads((METRICS / f"{name}.json").read_text(encoding="utf-8"))
-    missing = json.loads((SAMPLES / name / "not_measured.json").read_text(encoding="utf-8"))
-    rows = parts.read_rows(SAMPLES / name / "translated.parquet")
+    metrics, missing = read_metrics(name), read_missing(name)
+    faces = faces_of(name, experiment.domains)
+    translated, copies, tags = (
+        _by_way(SAMPLES / name / f"{what}.parquet") for what in ("translated", "copies", "tags")
+    )
     curves = _curves(model / "curves", experiment.seeds)
     steps = max((curve["steps"] for curve in curves), default=0)
+    grids = model / "samples" / f"seed-{experiment.seeds[0]}"
     return {
         "name": name,
         "options": as_dict(experiment),
@@ -53,28 +56,96 @@ def gather(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
         "steps": steps,
         "images_seen": steps * experiment.batch_size * experiment.accumulate,
         "selected": list(_selected(model / "weights", experiment.seeds)),
-        "grids": _grids(model / "samples" / f"seed-{experiment.seeds[0]}"),
+        "grids": _grids(grids, share),
+        "grid_faces": _grid_faces(name, experiment, _grid_rows(grids, experiment.size_px), faces),
         "curves": curves,
-        "translations": [
+        "ways": [
             {
-                "name": translation,
-                "numbers": list(_numbers(values)),
-                "missing": missing[translation],
-                "samples": _samples([row for row in rows if row["translation"] == translation]),
+                "name": way,
+                "title": titled(way),
+                "numbers": list(tables.numbers(values)),
+                "missing": [
+                    (what, in_pieces(reason)) for what, reason in tables.missing(missing.get(way, {}))
+                ],
+                "tables": tables.by_parts(values),
+                "attributes": tables.attributes(values.get("attributes", {})),
+                "responses": tables.responses(values.get("condition_swap", {})),
+                "tags": tables.tags(tags.get(way, [])),
+                "mistakes": sheets.mistakes(tags.get(way, []), share),
+                "samples": sheets.samples(translated.get(way, []), faces, share),
+                "copies": sheets.copies(copies.get(way, []), faces, share),
+                "copied": tables.copied(values),
             }
-            for translation, values in metrics.items()
+            for way, values in metrics.items()
         ],
     }
+
+
+def _by_way(path: Path) -> dict[str, list[Row]]:
+    """Return a table's rows by the way that they are of; rows that say none are of the only way there is.
+
+    What is not here is empty: a classifier translates nothing.
+    """
+    rows = parts.read_rows(path) if path.exists() else []
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row.pop("translation", path.stem), []).append(row)
+    return found
+
+
+def _grid_rows(folder: Path, size_px: int) -> int:
+    """Return how many faces a grid of samples shows, one below the other."""
+    path = next(iter(sorted(folder.glob("step-*.png"))), None)
+    if path is None:
+        return 0
+    with Image.open(path) as grid:
+        return grid.height // size_px
+
+
+def _grid_faces(
+    name: str, experiment: Experiment, count: int, faces: Faces
+) -> list[tuple[str, list[dict[str, Any]]]]:
+    """Return for each domain where the faces of its rows of the grids are from, as `validation_faces` chooses them."""
+    if not count or not faces:
+        return []
+    return [
+        (domain, [origin(face, faces) for face in chosen])
+        for domain, chosen in (
+            (domain, _validation_faces(name, domain, place, experiment, count))
+            for place, domain in enumerate(experiment.domains)
+        )
+        if chosen
+    ]
+
+
+def _validation_faces(name: str, domain: str, place: int, experiment: Experiment, count: int) -> list[str]:
+    rows = parts.read_rows(DATASETS / name / f"{domain}.rows.parquet", ["face_id", "split"])
+    splits = {row["split"] for row in rows}
+    split = "val" if "val" in splits else "train"
+    pairs = DATASETS / name / PAIRS_NAME
+    if experiment.pairing != "none" and pairs.exists():
+        role = ("source", "target")[place]
+        paired = [rows[pair[role]] for pair in parts.read_rows(pairs) if pair["split"] == split]
+        return [row["face_id"] for row in paired[:count]]
+    return [row["face_id"] for row in rows if row["split"] == split][:count]
 
 
 def _changed(experiment: Experiment) -> Iterator[tuple[str, str]]:
     """Yield the options, with their values as text, that are not the method's own."""
     asked = as_dict(experiment)
-    needed = ("method", "domains", "size_px", "steps", "epochs")
-    default = _flat(as_dict(read_experiment({name: asked[name] for name in needed})))
+    default = _default(asked)
     for name, value in _flat(asked).items():
         if name not in _SAID and value != default.get(name):
             yield name, _text(value)
+
+
+def _default(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the method's own options; none where it has options that must be given."""
+    needed = ("method", "domains", "size_px", "steps", "epochs")
+    try:
+        return _flat(as_dict(read_experiment({name: asked[name] for name in needed})))
+    except UserError:
+        return {}
 
 
 def _flat(options: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -101,11 +172,15 @@ def _selected(weights: Path, seeds: Sequence[int]) -> Iterator[Row]:
             yield {"seed": seed, **json.loads(path.read_text(encoding="utf-8"))}
 
 
-def _grids(folder: Path) -> list[dict[str, Any]]:
-    """Return the first, the middle and the last grid of samples; the last one is large."""
-    paths = sorted(folder.glob("step-*.png"))
+def _grids(folder: Path, share: float) -> list[dict[str, Any]]:
+    """Return the first, the middle and the last grid of samples, so large that `share` of the bytes remain.
+
+    The last one is large.
+    """
+    paths = sorted(folder.glob("step-*.png")) if share else []
     shown = [paths[place] for place in sorted({0, (len(paths) - 1) // 2, len(paths) - 1}) if paths]
-    widths = [GRID_PX if path == paths[-1] else EARLIER_GRID_PX for path in shown]
+    scale = math.sqrt(share)
+    widths = [math.ceil(scale * (GRID_PX if path == paths[-1] else EARLIER_GRID_PX)) for path in shown]
     return [
         {"step": int(path.stem.removeprefix("step-")), "picture": _grid(path, width), "width": width}
         for path, width in zip(shown, widths, strict=True)
@@ -120,46 +195,6 @@ def _grid(path: Path, width_px: int) -> str:
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=85)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
-
-
-def _samples(rows: Sequence[Row]) -> list[Row]:
-    """Return the pictures of a few test faces: input, output, what it should be, nearest training image."""
-    names = ("input", "output", "truth", "nearest")
-    # A copy of the input teaches nothing: truth is shown where it is another picture.
-    return [
-        row | {"pictures": [(name, _picture(row[name])) for name in names if _is_shown(row, name)]}
-        for row in rows[:SHOWN]
-    ]
-
-
-def _is_shown(row: Row, name: str) -> bool:
-    return row[name] is not None and not (name == "truth" and row["truth"] == row["input"])
-
-
-def _picture(data: bytes) -> str:
-    return pictures.data_uri(images.decode(data), SHOWN_PX)
-
-
-def _numbers(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Yield each metric's name and its value as text; intervals and counts on one line."""
-    for name, value in values.items():
-        full = f"{prefix}{name.replace('_', ' ')}"
-        if name == "seeds":
-            for metric, over in value.items():
-                spread = f"{over['mean']:.4g} (95% t-interval: {over['low']:.4g} to {over['high']:.4g})"
-                yield f"{metric.replace('_', ' ')}, mean of {over['n']} seeds", spread
-        elif not isinstance(value, Mapping):
-            yield full, f"{value:g}"
-        elif "low" in value:
-            yield full, f"{value['value']:g} (95%: {value['low']:g} to {value['high']:g})"
-        elif "median_error" in value:
-            error = "" if value["median_error"] is None else f", median error {value['median_error']:g}"
-            yield full, f"found {value['found']} of {value['of']}{error}"
-        elif "median_delta_e" in value:
-            delta = "" if value["median_delta_e"] is None else f"ΔE00 {value['median_delta_e']:g}, "
-            yield full, f"{delta}compared in {value['compared']} of {value['of']}"
-        else:
-            yield from _numbers(value, full + ", ")
 
 
 def _curves(folder: Path, seeds: Sequence[int]) -> list[dict[str, Any]]:

@@ -1,8 +1,9 @@
-"""The report's content: the funnel, sheets of faces and of rejections, the distributions of each domain."""
+"""The report: its content, and how many of its pictures a page that can be sent by mail has room for."""
 
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -15,13 +16,17 @@ import pyarrow.compute as pc
 from pipeline import images, parts
 from pipeline.progress import follow
 from pipeline.reasons import REASONS
-from pipeline.report import datasets, pictures
-from pipeline.report.experiments import gather, is_measured
+from pipeline.report import comparison, datasets, experiments, people, pictures
+from pipeline.report.measured import is_measured
+from pipeline.report.sheets import spread
 
 Row = dict[str, Any]
 CATALOGUE = parts.DATA / "catalogue"
 FACES_SHOWN = 60
 REJECTIONS_SHOWN_PER_REASON = 12
+# What a page may weigh, and what it is thinned to where it is heavier.
+LIMIT_BYTES, AIM_BYTES = 15_000_000, 13_500_000
+_TRIES = 4
 STEPS = ("discovered", "crawled", "decoded", "with_faces", "faces", "landmarked", "aligned", "kept")
 COLOR_PARTS = ("skin", "hair", "left_eye", "right_eye")
 POSES = ("yaw_deg", "pitch_deg", "roll_deg")
@@ -29,27 +34,43 @@ _FACE_COLUMNS = ["face_id", "source", "part", "page_url", "url", "licence", "aut
 _COLOR_COLUMNS = [f"{part}_{what}" for part in COLOR_PARTS for what in ("rgb", "confidence", "name")]
 
 
-def render(experiments: Mapping[str, Mapping[str, Any]]) -> str:
+def render(entries: Mapping[str, Mapping[str, Any]]) -> str:
     """Return the whole page: self-contained HTML, a pure function of the data and of what was trained on it.
 
-    `experiments` are the entries of params.yaml by name, every option resolved.
+    `entries` are the experiments of params.yaml by name, every option resolved. Where all pictures together are too
+    much for `LIMIT_BYTES`, every sheet shows the same smaller share of its own.
     """
+    share = 1.0
+    for _ in range(_TRIES):
+        page = _rendered(entries, share)
+        size = len(page.encode())
+        if size < LIMIT_BYTES:
+            return page
+        share *= AIM_BYTES / size
+    return _rendered(entries, share=0.0)
+
+
+def _rendered(entries: Mapping[str, Mapping[str, Any]], share: float) -> str:
     funnel = json.loads((CATALOGUE / "funnel.json").read_text(encoding="utf-8"))
+    measured = [name for name in entries if is_measured(name)]
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
     environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     return environment.get_template("page.html").render(
-        sources=[_source(name, funnel[name]) for name in follow("report", funnel, "source")],
+        sources=[_source(name, funnel[name], share) for name in follow("report", funnel, "source")],
         domains=_domains(),
-        datasets=[datasets.gather(name) for name in experiments if datasets.is_made(name)],
-        experiments=[gather(name, options) for name, options in experiments.items() if is_measured(name)],
-        not_measured=[name for name in experiments if not is_measured(name)],
+        datasets=[datasets.gather(name) for name in entries if datasets.is_made(name)],
+        compared=comparison.gather(measured),
+        ratings=people.gather(),
+        experiments=[experiments.gather(name, entries[name], share) for name in measured],
+        not_measured=[name for name in entries if name not in measured],
+        share=share,
         steps=STEPS,
         meaning=REASONS,
         color_parts=COLOR_PARTS,
     )
 
 
-def _source(name: str, counts: dict[str, Any]) -> dict[str, Any]:
+def _source(name: str, counts: dict[str, Any], share: float) -> dict[str, Any]:
     is_mine = pc.field("source") == name
     columns = _FACE_COLUMNS + _COLOR_COLUMNS
     kept = parts.read_table(CATALOGUE / "faces.parquet", columns, is_mine & pc.field("kept")).to_pylist()
@@ -67,9 +88,9 @@ def _source(name: str, counts: dict[str, Any]) -> dict[str, Any]:
             )
             if shares
         ],
-        "faces": _face_sheet(name, _spread(kept, FACES_SHOWN)),
+        "faces": _face_sheet(name, spread(kept, math.ceil(FACES_SHOWN * share))),
         "reasons": _reasons(rejected),
-        "rejections": _rejection_sheet(name, rejected),
+        "rejections": _rejection_sheet(name, rejected, math.ceil(REJECTIONS_SHOWN_PER_REASON * share)),
     }
 
 
@@ -91,11 +112,11 @@ def _face_sheet(source: str, faces: Sequence[Row]) -> list[Row]:
     ]
 
 
-def _rejection_sheet(source: str, rejected: Sequence[Row]) -> list[Row]:
+def _rejection_sheet(source: str, rejected: Sequence[Row], per_reason: int) -> list[Row]:
     by_reason: dict[tuple[str, str], list[Row]] = defaultdict(list)
     for row in rejected:
         by_reason[row["stage"], row["reason"]].append(row)
-    shown = [row for rows in by_reason.values() for row in _spread(rows, REJECTIONS_SHOWN_PER_REASON)]
+    shown = [row for rows in by_reason.values() for row in spread(rows, per_reason)]
     raw = _bytes_of("raw", source, [row for row in shown if row["image_id"]], "image_id")
     boxes = _boxes(source)
     return [row | {"picture": _rejected_picture(row, raw, boxes)} for row in shown]
@@ -183,12 +204,6 @@ def _boxes(source: str) -> dict[str, Sequence[float]]:
     columns = ["face_id", "box_xyxy"]
     faces = parts.read_table(CATALOGUE / "faces.parquet", columns, pc.field("source") == source)
     return dict(zip(faces["face_id"].to_pylist(), faces["box_xyxy"].to_pylist(), strict=True))
-
-
-def _spread(rows: Sequence[Row], count: int) -> list[Row]:
-    """Return at most `count` rows, evenly over all."""
-    places = np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(int)
-    return [rows[place] for place in places]
 
 
 def _css(rgb: Iterable[int]) -> str:

@@ -24,6 +24,7 @@ from pipeline.datasets.arrays import (
 )
 from pipeline.datasets.attribution import write_attribution
 from pipeline.datasets.crops import write_crops
+from pipeline.datasets.identities import labels_of, one_hot, within_subjects
 from pipeline.datasets.labels import label_faces
 from pipeline.datasets.matching import compare
 from pipeline.datasets.pairing import pairs_by_id, pairs_by_landmarks
@@ -37,9 +38,12 @@ from pipeline.datasets.selection import (
 )
 from pipeline.errors import UserError
 from pipeline.experiments import Experiment, as_dict
+from pipeline.experiments.classifying import Tagger
 from pipeline.experiments.common import Preprocess
-from pipeline.params import load_params
+from pipeline.experiments.recognising import Recogniser
+from pipeline.params import Split, load_params
 from pipeline.progress import counter
+from pipeline.stages import tagging
 
 INITIAL = "initial"
 MODELS = Path("models")
@@ -50,8 +54,17 @@ def run(name: str) -> None:
     params = load_params()
     experiment = params.experiment(name)
     initial = _weights_of(experiment.init_from, params.experiments) if experiment.init_from else []
-    domains = candidates(experiment.domains)
+    looked_through = tagging.looked_through(name, experiment, params.experiments)
+    domains = _candidates(experiment, params.catalogue.split)
     compared = _choose(name, experiment, domains)
+    if isinstance(experiment, Recogniser):
+        from pipeline.stages import recognising  # which loads torch, and no other dataset needs it
+
+        experiment = recognising.resolve(name, experiment, domains, params.experiments)
+        _refuse_without_training(name, domains)
+    said: dict[str, Any] = {}
+    if isinstance(experiment, Tagger):
+        experiment, said = tagging.resolve(name, experiment, domains)
     tables = {domain: _rows(faces, experiment) for domain, faces in domains.items()}
     folder = DATASETS / name
     shutil.rmtree(folder, ignore_errors=True)
@@ -59,12 +72,23 @@ def run(name: str) -> None:
     if experiment.pairing != "none":
         write_pairs(folder, _pairs(name, experiment, domains, points))
     write_attribution(folder, list(tables.values()))
+    tagging.copy(looked_through, folder)
+    if isinstance(experiment, Recogniser):
+        said = recognising.complete(folder, experiment, params.experiments, tables)
     parts.write_json(folder / DOMAINS_NAME, compared)
     for path in initial:
         with parts.atomic_path(folder / INITIAL / path.name) as temporary:
             shutil.copyfile(path, temporary)
     # Last, for it makes the folder a dataset.
-    parts.write_json(folder / EXPERIMENT_NAME, _resolved(name, experiment, domains))
+    parts.write_json(folder / EXPERIMENT_NAME, _resolved(name, experiment, domains) | said)
+
+
+def _candidates(experiment: Experiment, split: Split) -> dict[str, Candidates]:
+    """Return the faces of each domain, in the catalogue's split or in one that every person is trained on in."""
+    domains = candidates(experiment.domains)
+    if experiment.split == "within_subjects":
+        domains = within_subjects(domains, split.by, split.val, split.test)
+    return domains
 
 
 def _write_domain(folder: Path, domain: str, table: pa.Table, experiment: Experiment) -> np.ndarray:
@@ -89,7 +113,8 @@ def _choose(name: str, experiment: Experiment, domains: Mapping[str, Candidates]
     _refuse_without_training(name, domains)
     after = {domain: faces.training() for domain, faces in domains.items()}
     faces = {domain: {"before": len(before[domain]), "after": len(after[domain])} for domain in domains}
-    return {"faces": faces, "attributes": compare(before, after, experiment.match)}
+    alike = compare(before, after, experiment.match) if len(domains) == 2 else {}
+    return {"faces": faces, "attributes": alike}
 
 
 def _refuse_without_training(name: str, domains: Mapping[str, Candidates]) -> None:
@@ -106,7 +131,10 @@ def _rows(faces: Candidates, experiment: Experiment) -> pa.Table:
     """Return the selected faces by id, in the catalogue's columns and a dataset's own."""
     selected = faces.selected()
     table = faces.table.take(pa.array(selected.index.to_numpy()))
-    labels = label_faces(table["tags"].to_pylist(), table["title"].to_pylist(), experiment.labels)
+    if isinstance(experiment, Recogniser):
+        labels = one_hot(labels_of(faces, experiment.label)[selected.index], tuple(experiment.labels))
+    else:
+        labels = label_faces(table["tags"].to_pylist(), table["title"].to_pylist(), experiment.labels)
     own = {"weight": selected["weight"].to_numpy(np.float32), "labels": labels.tolist()}
     for name, values in own.items():
         table = table.append_column(ROWS.field(name), pa.array(values, ROWS.field(name).type))
@@ -132,8 +160,10 @@ def _resolved(name: str, experiment: Experiment, domains: Mapping[str, Candidate
     counts = {domain: _counts(faces) for domain, faces in domains.items()}
     options = as_dict(experiment)
     if experiment.epochs is not None:
-        largest = max(of["train"] for of in counts.values())
-        in_an_epoch = math.ceil(largest / (experiment.batch_size * experiment.accumulate))
+        faces = [of["train"] for of in counts.values()]
+        in_an_epoch = math.ceil(
+            experiment.faces_in_epoch(faces) / (experiment.batch_size * experiment.accumulate)
+        )
         options |= {"steps": experiment.epochs * in_an_epoch, "epochs": None}
     return {"name": name, **options, "asked_epochs": experiment.epochs, "counts": counts}
 

@@ -13,10 +13,10 @@ from pipeline.methods import Method
 
 
 class Averages:
-    """The exponential moving averages of the networks that translate, buffers included; none without a decay."""
+    """The exponential moving averages of the networks that are the result, buffers included; none without a decay."""
 
     def __init__(self, method: Method, decay: float | None) -> None:
-        names = method.translating if decay is not None else ()
+        names = method.shipped if decay is not None else ()
         self._networks = {
             name: AveragedModel(
                 method.networks[name], multi_avg_fn=get_ema_multi_avg_fn(decay or 0.0), use_buffers=True
@@ -31,7 +31,7 @@ class Averages:
 
     @contextmanager
     def in_place(self, method: Method) -> Iterator[None]:
-        """Let the method translate with the averages while the block lasts."""
+        """Let the method work with the averages while the block lasts."""
         trained = dict(method.networks)
         method.networks |= {name: averaged.module for name, averaged in self._networks.items()}
         try:

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from pipeline.errors import UserError
 from pipeline.experiments import Experiment
 from pipeline.methods import Method, build_method
+from pipeline.methods.base import Translator
 from pipeline.parts import atomic_path, content_hash, write_json
 
 MANIFEST = "manifest.json"
@@ -113,8 +114,8 @@ def identity(experiment: Experiment, seed: int) -> str:
 
 
 def save_weights(folder: Path, method: Method) -> None:
-    """Write each translating network's weights as `<network>.safetensors`; the same weights give the same bytes."""
-    for name in method.translating:
+    """Write each shipped network's weights as `<network>.safetensors`; the same weights give the same bytes."""
+    for name in method.shipped:
         weights = {
             key: value.detach().cpu().contiguous()
             for key, value in method.networks[name].state_dict().items()
@@ -124,11 +125,19 @@ def save_weights(folder: Path, method: Method) -> None:
 
 
 def load_weights(folder: Path, experiment: Experiment) -> Method:
-    """Return the experiment's method with the finished weights of a folder, on the CPU, ready to translate."""
+    """Return the experiment's method with the finished weights of a folder, on the CPU, ready for use."""
     method = build_method(experiment, torch.Generator())
-    for name in method.translating:
+    for name in method.shipped:
         load_network(method.networks[name], folder / f"{name}.safetensors", "run the stage `train` first")
         method.networks[name].eval()
+    return method
+
+
+def load_translator(folder: Path, experiment: Experiment) -> Translator:
+    """Return what `load_weights` does, for an experiment that translates."""
+    method = load_weights(folder, experiment)
+    if not isinstance(method, Translator):
+        raise UserError(f"{folder}: method {experiment.method} translates nothing")
     return method
 
 

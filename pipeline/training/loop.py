@@ -12,9 +12,9 @@ from pathlib import Path
 
 import torch
 
-from pipeline.datasets.arrays import load_dataset
+from pipeline.datasets.arrays import EXPERIMENT_NAME, load_dataset
 from pipeline.errors import UserError
-from pipeline.experiments import Experiment, read_experiment
+from pipeline.experiments import Experiment, as_dict, read_experiment
 from pipeline.parts import write_json
 from pipeline.progress import counter
 from pipeline.training.interruption import leave, noted_signals
@@ -43,13 +43,14 @@ def train(
 ) -> None:
     """Train the dataset's experiment from each of its seeds, or go on where its checkpoints stand.
 
-    `out_folder` gets `weights/seed-<n>/<network>.safetensors`, `samples/seed-<n>/step-000050.png` and
-    `curves/<loss>.tsv` (`<loss>.seed-<n>.tsv` for all seeds but the first); `checkpoint_folder` the checkpoints, and
-    `status` now and then a small JSON file that says how far it is. An interruption (SIGTERM, Ctrl-C) ends the step,
-    saves and leaves. After a kill the training goes on from the last checkpoint; it comes out bit for bit as if
-    undisturbed on the CPU, and on a GPU where the experiment is `deterministic`, for batches depend on seed and step
-    alone. `max_steps` ends each seed's training early, at the state of that step. `score` judges weights on validation
-    faces, the lower the better, where the experiment selects the best ones.
+    `out_folder` gets `weights/seed-<n>/<network>.safetensors` with `weights/experiment.json`, which says of what
+    experiment they are, `samples/seed-<n>/step-000050.png` and `curves/<loss>.tsv` (`<loss>.seed-<n>.tsv` for all
+    seeds but the first); `checkpoint_folder` the checkpoints, and `status` now and then a small JSON file that says how
+    far it is. An interruption (SIGTERM, Ctrl-C) ends the step, saves and leaves. After a kill the training goes on from
+    the last checkpoint; it comes out bit for bit as if undisturbed on the CPU, and on a GPU where the experiment is
+    `deterministic`, for batches depend on seed and step alone. `max_steps` ends each seed's training early, at the
+    state of that step. `score` judges weights on validation faces, the lower the better, where the experiment selects
+    the best ones.
     """
     dataset = load_dataset(dataset_folder)
     experiment = read_experiment(dataset.experiment)
@@ -68,6 +69,9 @@ def train(
             if machine.rank == 0:
                 session.curves.write(out_folder / CURVES, suffix)
                 session.save_weights(out_folder / WEIGHTS / f"seed-{seed}")
+    if machine.rank == 0:
+        described = {"name": dataset.experiment.get("name", experiment.method), **as_dict(experiment)}
+        write_json(out_folder / WEIGHTS / EXPERIMENT_NAME, described)
 
 
 @dataclass

@@ -48,6 +48,7 @@ class Session:
         self._best: dict[str, Any] = {}
         torch.manual_seed(seed + machine.rank)
         self.method = build_method(experiment, torch.Generator().manual_seed(seed))
+        self.method.equip(dataset)
         machine.set_up(self.method, experiment)
         self._averages = Averages(self.method, experiment.ema)
         machine.compile(self.method, experiment)
@@ -174,7 +175,7 @@ class Session:
         if saved:
             raise UserError(f"{self.folder}: every checkpoint is damaged; delete the folder to start again")
         self.method.prepare()
-        for name in self.method.translating:
+        for name in self.method.shipped:
             if initial.is_dir():
                 path = initial / f"{name}.safetensors"
                 checkpoints.load_network(self.method.networks[name], path, "write the dataset again")

@@ -180,6 +180,17 @@ SHIPPED = {
             "dlib-models, trained on photographs of people",
             "public domain (CC0, dlib-models)",
         ),
+        *(
+            Shipped(
+                f"lpips-{net}",
+                f"how much each feature of {trunk} counts in LPIPS",
+                "lpips",
+                f"v0.1/{net}.pth",
+                "LPIPS by Zhang et al. 2018, version 0.1, trained on people's judgements of patches (BAPPS)",
+                "BSD-2-Clause",
+            )
+            for net, trunk in (("alex", "AlexNet"), ("vgg", "VGG16"))
+        ),
         Shipped(
             "animeface",
             "detector of cartoon faces, with eyes, mouth and colours",
@@ -244,13 +255,53 @@ FETCHED = {
         ),
         Fetched(
             "vgg16",
-            "features for the perceptual loss (VGG16)",
+            "features for the perceptual loss and LPIPS (VGG16)",
             "https://download.pytorch.org/models/vgg16-397923af.pth",
             "vgg16-397923af.pth",
             "VGG16 by Simonyan and Zisserman 2015, torchvision's, trained on ImageNet",
             "none stated for the weights, ImageNet is not for commercial use; BSD-3-Clause (torchvision)",
             "397923af",
             (),
+        ),
+        Fetched(
+            "alexnet",
+            "features for LPIPS (AlexNet)",
+            "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
+            "alexnet-owt-7be5be79.pth",
+            "AlexNet by Krizhevsky 2014, torchvision's, trained on ImageNet",
+            "none stated for the weights, ImageNet is not for commercial use; BSD-3-Clause (torchvision)",
+            "7be5be79",
+            (),
+        ),
+        Fetched(
+            "inception-fid",
+            "features for FID, KID and the Inception Score (FID's Inception v3)",
+            "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/"
+            "weights-inception-2015-12-05-6726825d.pth",
+            "weights-inception-2015-12-05-6726825d.pth",
+            "Inception v3 by Szegedy et al. 2016, TensorFlow's of 2015-12-05, converted for torch-fidelity; "
+            "pytorch-fid publishes it as pt_inception-2015-12-05-6726825d.pth",
+            "Apache-2.0 (TensorFlow's models, torch-fidelity), ImageNet is not for commercial use",
+            "6726825d",
+            (),
+        ),
+        *(
+            Fetched(
+                name,
+                f"backbone of the tag estimator ({network})",
+                f"https://download.pytorch.org/models/{file}",
+                file,
+                f"{network} by {whose}, torchvision's, trained on ImageNet",
+                "none stated for the weights, ImageNet is not for commercial use; BSD-3-Clause (torchvision)",
+                file.rpartition("-")[2].removesuffix(".pth"),
+                (),
+            )
+            for name, network, whose, file in (
+                ("vgg19", "VGG19", "Simonyan and Zisserman 2015", "vgg19-dcbb9e9d.pth"),
+                ("inception-v3", "Inception v3", "Szegedy et al. 2016", "inception_v3_google-0cc3c7bd.pth"),
+                ("resnet18", "ResNet-18", "He et al. 2016", "resnet18-f37072fd.pth"),
+                ("resnet50", "ResNet-50", "He et al. 2016", "resnet50-11ad3fa6.pth"),
+            )
         ),
         Fetched(
             "inception-resnet-v1",

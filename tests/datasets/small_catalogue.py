@@ -81,7 +81,7 @@ def write_catalogue(faces: list[Row]) -> None:
 def write_params(**experiments: Row) -> None:
     """Write params.yaml with these experiments, cyclegan on photo and anime unless they say otherwise."""
     common = {"method": "cyclegan", "domains": ["photo", "anime"], "size_px": 32, "steps": 10}
-    values = yaml.safe_load((REPOSITORY / "params.yaml").read_text())
+    values = yaml.safe_load((REPOSITORY / "params.yaml").read_text()) | {"metrics": {"tagger": "none"}}
     Path("params.yaml").write_text(
         yaml.safe_dump(
             values | {"experiments": {name: common | own for name, own in experiments.items()}},

@@ -5,7 +5,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline.datasets.arrays import PAIRS, image_file, load_dataset, write_domain, write_pairs
+from pipeline.datasets.arrays import (
+    PAIRS,
+    image_file,
+    load_dataset,
+    write_domain,
+    write_embeddings,
+    write_pairs,
+)
 from pipeline.errors import UserError
 
 
@@ -35,6 +42,20 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert photo.indices("test").tolist() == [3]
     assert photo.rows["skin_rgb"].to_pylist()[0] == [1, 2, 3]
     assert photo.rows["hair_rgb"].to_pylist()[0] is None
+
+
+def test_embeddings_are_there_where_they_were_written(tmp_path: Path) -> None:
+    _write(tmp_path)
+    assert load_dataset(tmp_path).domains["photo"].embeddings is None
+    write_embeddings(tmp_path, "photo", np.arange(10.0).reshape(5, 2))
+    dataset = load_dataset(tmp_path)
+    embeddings = dataset.domains["photo"].embeddings
+    assert embeddings is not None
+    assert (embeddings.dtype, embeddings[1].tolist()) == (np.float32, [2, 3])
+    assert dataset.folder == tmp_path
+    write_embeddings(tmp_path, "photo", np.zeros((4, 2)))
+    with pytest.raises(UserError, match="the files of photo have different lengths"):
+        load_dataset(tmp_path)
 
 
 def test_the_same_faces_give_the_same_bytes(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -352,3 +353,64 @@ def test_pairs_without_training_pairs_are_said() -> None:
     experiment = options(conditions=["image"], pairing="pair_id")
     with pytest.raises(UserError, match="pairing: pair_id found no pair to train on"):
         Loader(Dataset({}, {"photo": photo, "anime": photo}, pairs), experiment, 0, "pairs")
+
+
+def labelled(count: int, first: int, domain: int, **known: Any) -> DomainArrays:
+    """Return faces whose grey is their number, and whose labels say number and domain."""
+    rows = [{"labels": [(first + n) % 2, domain]} for n in range(count)]
+    arrays = numbered(rows)
+    return replace(arrays, images=arrays.images + np.uint8(first), **known)
+
+
+def of_two_domains(**known: Any) -> Dataset:
+    return Dataset({}, {"photo": labelled(3, 0, 0, **known), "anime": labelled(5, 100, 1, **known)})
+
+
+def tagging(**changed: Any) -> Experiment:
+    return options(method="tagger", batch_size=4, **changed)
+
+
+def test_labelled_batches_mix_the_faces_of_all_domains_each_once_an_epoch() -> None:
+    loader = Loader(of_two_domains(), tagging(), 0, "labelled")
+    batches = [loader.batch(number) for number in range(2)]
+    assert sorted(n for batch in batches for n in numbers(batch["images"])) == [0, 1, 2, *range(100, 105)]
+    for batch in batches:
+        assert batch.keys() == {"images", "labels"}
+        assert batch["labels"].tolist() == [[n % 2, float(n >= 100)] for n in numbers(batch["images"])]
+    assert numbers(loader.batch(2)["images"]) != numbers(batches[0]["images"]), "each epoch has its own order"
+
+
+def test_one_domain_is_enough_for_labelled_batches() -> None:
+    dataset = Dataset({}, {"photo": labelled(4, 0, 0)})
+    batch = Loader(dataset, tagging(domains=["photo"]), 0, "labelled").batch(0)
+    assert sorted(numbers(batch["images"])) == [0, 1, 2, 3]
+
+
+def test_embeddings_come_with_labelled_faces_where_all_domains_have_them() -> None:
+    photo = labelled(3, 0, 0, embeddings=np.arange(3, dtype=np.float32)[:, None])
+    anime = labelled(5, 100, 1, embeddings=np.arange(100, 105, dtype=np.float32)[:, None])
+    batch = Loader(Dataset({}, {"photo": photo, "anime": anime}), tagging(), 0, "labelled").batch(0)
+    assert batch["embeddings"].flatten().tolist() == numbers(batch["images"])
+    without = replace(anime, embeddings=None)
+    batch = Loader(Dataset({}, {"photo": photo, "anime": without}), tagging(), 0, "labelled").batch(0)
+    assert "embeddings" not in batch
+
+
+def test_labelled_faces_are_drawn_by_weight_and_augmented() -> None:
+    weighty = {"weight": 0.0, "labels": [0]}
+    photo = numbered([weighty, weighty, {"weight": 3.0, "labels": [1]}])
+    loader = Loader(
+        Dataset({}, {"photo": photo}),
+        tagging(domains=["photo"], augment={"enlarge": 1.0, "brightness": 0.5}),
+        0,
+        "labelled",
+    )
+    batch = loader.batch(0)
+    assert batch["labels"].tolist() == [[1]] * 4
+    assert len(set(numbers(batch["images"]))) > 1
+
+
+def test_a_domain_without_labelled_faces_to_train_on_is_named() -> None:
+    held_out = numbered([{"split": "test", "labels": [0]}])
+    with pytest.raises(UserError, match="anime: the dataset has no face to train on"):
+        Loader(Dataset({}, {"photo": labelled(3, 0, 0), "anime": held_out}), tagging(), 0, "labelled")

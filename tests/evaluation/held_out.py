@@ -12,8 +12,8 @@ import torch
 
 from pipeline.datasets.arrays import PAIRS, Dataset, DomainArrays
 from pipeline.experiments import read_experiment
-from pipeline.methods import build_method
-from pipeline.methods.base import Method, Way
+from pipeline.methods import TRANSLATORS
+from pipeline.methods.base import Translator, Way
 from tests.methods.tiny_dataset import open_dataset
 
 NAMES = {"r": "train", "v": "val", "t": "test"}
@@ -38,10 +38,10 @@ def with_pairs(data: Dataset, pairs: list[tuple[int, int, str]]) -> Dataset:
     return replace(data, pairs=pa.Table.from_pylist(rows, PAIRS))
 
 
-class Negative(Method):
+class Negative(Translator):
     """A method whose translation is the negative, so that every output is known; it goes the ways it is given."""
 
-    translating = ()
+    shipped = ()
 
     def __init__(self, data: Dataset, *ways: Way) -> None:
         super().__init__(read_experiment(data.experiment))
@@ -65,6 +65,7 @@ def negative(images: np.ndarray) -> np.ndarray:
     return 255 - np.array(images)
 
 
-def built(data: Dataset) -> Method:
+def built(data: Dataset) -> Translator:
     """Return the dataset's method with fresh weights."""
-    return build_method(read_experiment(data.experiment), torch.Generator().manual_seed(0))
+    experiment = read_experiment(data.experiment)
+    return TRANSLATORS[experiment.method](experiment, torch.Generator().manual_seed(0))

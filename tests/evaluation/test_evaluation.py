@@ -9,58 +9,98 @@ import numpy as np
 import pytest
 
 from pipeline.datasets.arrays import Dataset, DomainArrays
-from pipeline.evaluation.measures import Looking, measure
+from pipeline.evaluation.features import dlib_resnet128
+from pipeline.evaluation.judges import Judges, Tags
+from pipeline.evaluation.looking import Looking
+from pipeline.evaluation.measures import Case, measure, nearest_in_pixels
 from pipeline.evaluation.translations import Translation
 from pipeline.faces.detection import Search
-from tests.evaluation.held_out import SIZE, held_out
+from pipeline.networks.features import Features
+from tests.evaluation.held_out import SIZE, Negative, held_out
+
+SPLITS = "r" * 12 + "v" * 2 + "t" * 6
+WHOLE = Looking(None, "none")
+DRAWN = Looking(Search("cartoon", ("animeface",)), "dlib-68")
+REASON = "weights missing: run python -m pipeline weights fetch inception-fid"
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> Dataset:
-    """Return noise pictures whose landmarks are unknown, two of each domain for tests."""
-    tiny = held_out(tmp_path, "cyclegan", "rrrvtt")
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Dataset:
+    """Return noise pictures whose landmarks are unknown, six of each domain for tests."""
+    monkeypatch.chdir(tmp_path)
+    tiny = held_out(tmp_path, "cyclegan", SPLITS)
     domains = {name: noise(arrays, seed) for seed, (name, arrays) in enumerate(tiny.domains.items())}
     return replace(tiny, domains=domains)
 
 
 def noise(arrays: DomainArrays, seed: int) -> DomainArrays:
-    images = np.random.default_rng(seed).integers(0, 256, (6, SIZE, SIZE, 3), np.uint8)
-    return replace(arrays, images=images, points=np.full((6, 68, 2), np.nan, np.float32))
+    count = len(SPLITS)
+    images = np.random.default_rng(seed).integers(0, 256, (count, SIZE, SIZE, 3), np.uint8)
+    return replace(arrays, images=images, points=np.full((count, 68, 2), np.nan, np.float32))
 
 
-def translation(outputs: np.ndarray) -> Translation:
-    return Translation("photo", "anime", np.array([4, 5]), outputs, None, None, asks_colors=False)
+def case(data: Dataset, outputs: np.ndarray, looking: Looking = WHOLE, judges: Judges | None = None) -> Case:
+    photo, anime = data.domains.values()
+    faces = photo.indices("test")[: len(outputs)]
+    translation = Translation("photo", "anime", faces, outputs, None, None, asks_colors=False)
+    none = Judges((dlib_resnet128(),), None, None, {"kid_inception": REASON})
+    return Case(translation, Negative(data), photo, anime, WHOLE, looking, judges or none, 0)
+
+
+def mean_colors(images: np.ndarray) -> np.ndarray:
+    """Return 48 numbers of each image: the colours of a grid of 4x4 fields."""
+    fields = np.asarray(images, np.float32).reshape(len(images), 4, SIZE // 4, 4, SIZE // 4, 3)
+    return fields.mean(axis=(2, 4)).reshape(len(images), -1)
+
+
+TAGGER = Judges(
+    (Features("tagger", "0" * 64, "none", mean_colors), dlib_resnet128()),
+    None,
+    Tags(("bright",), lambda images: images.mean(axis=(1, 2, 3))[:, None] / 255),
+    {},
+)
 
 
 def test_what_cannot_be_measured_says_why(data: Dataset) -> None:
-    outputs = data.domains["anime"].images[4:]
-    measured = measure(
-        translation(outputs),
-        data.domains["photo"],
-        data.domains["anime"],
-        Looking(Search("cartoon", ("animeface",)), "dlib-68"),
-        0,
-    )
-    assert set(measured.not_measured) == {
-        "fid_inception",
-        "lpips_alex",
-        "landmark_consistency",
-        "color_consistency",
-        "psnr, ssim",
-    }
-    assert "psnr" not in measured.metrics
-    assert measured.landmark_errors == [None, None]
+    measured = measure(case(data, data.domains["anime"].images[-6:], DRAWN))
+    reasons = measured.not_measured
+    assert reasons["kid_inception"] == REASON
+    assert "no landmarks are asked for" in reasons["landmark_consistency"]
+    assert "unpaired" in reasons["psnr, ssim, lpips"]
+    assert "not told" in reasons["color_consistency"]
+    assert "not told" in reasons["condition_swap"]
+    assert "drawn" in reasons["identity_dlib_resnet128"]
+    assert not {*reasons} & {*measured.metrics}
+    assert measured.landmark_errors == [None] * 6
 
 
-def test_a_copied_training_image_is_at_distance_0(data: Dataset) -> None:
-    copies = data.domains["anime"].images[:2]
-    measured = measure(
-        translation(copies),
-        data.domains["photo"],
-        data.domains["anime"],
-        Looking(Search("cartoon", ("animeface",)), "dlib-68"),
-        0,
-    )
-    assert measured.nearest.indices.tolist() == [0, 1]
-    assert measured.metrics["nearest_training_distance"]["outputs"] == 0
-    assert measured.metrics["nearest_training_distance"]["held_out"] > 10
+def test_a_network_that_is_here_measures_everything_that_features_can(data: Dataset) -> None:
+    metrics = measure(case(data, data.domains["anime"].images[-6:], judges=TAGGER)).metrics
+    for name in ("kid", "fid", "precision", "recall", "density", "coverage", "copies"):
+        assert "value" in metrics[f"{name}_tagger"]
+    assert metrics["fid_tagger"]["images"] == 6
+    assert "fid_dlib_resnet128" not in metrics, "it was trained to overlook what FID is asked for"
+    assert metrics["attributes"]["bright"]["unit"] == "probability"
+    assert metrics["attributes"]["brightness"]["verdict"] in ("kept", "undecided")
+
+
+def test_noise_holds_no_face_and_real_faces_stand_beside_it(data: Dataset) -> None:
+    found = measure(case(data, data.domains["anime"].images[-6:], DRAWN)).metrics["one_face"]
+    assert (found["value"], found["none"], found["of"], found["real"]) == (0, 6, 6, 0)
+
+
+def test_copied_training_images_are_suspected_and_others_are_not(data: Dataset) -> None:
+    anime = data.domains["anime"].images
+    copied, fresh = (case(data, anime[places], judges=TAGGER) for places in (slice(0, 6), slice(-6, None)))
+    shares = [measure(each).metrics for each in (copied, fresh)]
+    for of in ("pixels", "tagger"):
+        assert [metrics[f"copies_{of}"]["value"] for metrics in shares] == [1, 0]
+    assert nearest_in_pixels(copied, {}).indices.tolist() == list(range(6))
+
+
+def test_the_target_without_held_out_faces_is_a_reason_and_no_failure(data: Dataset) -> None:
+    given = case(data, data.domains["anime"].images[:6], judges=TAGGER)
+    rows = given.to.rows.set_column(2, "split", [["train"] * len(SPLITS)])
+    measured = measure(replace(given, to=replace(given.to, rows=rows)))
+    assert "0 held-out real faces" in measured.not_measured["kid_tagger"]
+    assert "no held-out faces" in measured.not_measured["copies_pixels"]

@@ -9,9 +9,9 @@ import torch
 
 from pipeline.errors import UserError
 from pipeline.evaluation.translations import translations
+from pipeline.methods import TRANSLATORS
 from pipeline.methods.base import Way
 from tests.evaluation.held_out import Negative, built, held_out, negative, with_pairs
-from tests.methods.tiny_dataset import METHODS
 
 
 def test_a_way_back_is_compared_with_the_input(tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_pairs_that_are_missing_are_a_clear_error(tmp_path: Path) -> None:
         next(translations(Negative(data, Way("photo", "anime", "pair")), data))
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", TRANSLATORS)
 def test_every_method_is_tried_on_each_of_its_ways(tmp_path: Path, method: str) -> None:
     data = held_out(tmp_path, method)
     model = built(data)

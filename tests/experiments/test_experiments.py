@@ -35,6 +35,15 @@ WRONG = [
     ({"method": "pix2pix", "conditions": ["noise"]}, "noise alone says nothing"),
     ({"method": "pix2pix", "judged_with": ["colors"]}, "'colors' is not one of the conditions"),
     ({"method": "pix2pix", "colors": "film"}, "film needs colors in conditions"),
+    ({"method": "cyclegan", "domains": ["photo"]}, "domains must be two different ones"),
+    ({"method": "tagger", "domains": []}, "domains must be one, or two different ones"),
+    ({"method": "tagger", "domains": ["a", "b", "c"]}, "domains must be one, or two different ones"),
+    ({"method": "tagger", "domains": ["photo"], "match": ["yaw"]}, "name two domains"),
+    ({"method": "tagger", "pairing": "pair_id"}, "pairing: nothing is translated here"),
+    ({"method": "tagger", "select": "best_val_kid"}, "best_val_kid judges translations"),
+    ({"method": "tagger", "batch_size": 1}, "batch_size must be at least 2"),
+    ({"method": "tagger", "positive_weight": [1.0]}, "positive_weight has 1 numbers for 0 labels"),
+    ({"method": "tagger", "positive_weight": [0.0], "labels": {"a": ["a"]}}, "must be above 0"),
 ]
 
 
@@ -61,6 +70,18 @@ def test_unknown_options_and_methods_are_named() -> None:
         read_experiment({"method": "cyclegan", **TOLD, "generator": {"depth": 3}})
     with pytest.raises(UserError, match="method: 'magic' is unknown; there are cyclegan, getgan"):
         read_experiment({"method": "magic"})
+
+
+def test_a_classifier_takes_one_domain() -> None:
+    tagger = read_experiment({"method": "tagger", **TOLD, "domains": ["photo"]})
+    assert tagger.domains == ("photo",)
+    assert tagger.needs_tags
+    assert not replace(tagger, labels={"smile": ("smile",)}).needs_tags
+
+
+def test_an_epoch_of_a_translation_is_the_larger_domain_that_of_a_classifier_all_faces() -> None:
+    assert read_experiment({"method": "cyclegan", **TOLD}).faces_in_epoch([3, 5]) == 5
+    assert read_experiment({"method": "tagger", **TOLD}).faces_in_epoch([3, 5]) == 8
 
 
 def test_the_papers_values_are_the_defaults() -> None:

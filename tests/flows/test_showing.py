@@ -71,9 +71,24 @@ def test_the_funnel_is_a_row_for_each_source() -> None:
 
 
 def test_every_number_of_the_metrics_is_a_row_named_by_its_place() -> None:
-    metrics = {"photo_to_anime": {"outputs": 25, "kid": {"value": 0.5, "low": 0.4}, "median": None}}
-    assert results.metric_rows("demo", metrics) == [
-        {"experiment": "demo", "metric": "photo_to_anime outputs", "value": 25},
-        {"experiment": "demo", "metric": "photo_to_anime kid value", "value": 0.5},
-        {"experiment": "demo", "metric": "photo_to_anime kid low", "value": 0.4},
+    metrics = {
+        "photo_to_anime": {
+            "outputs": 25,
+            "kid_tagger": {"value": 0.051234, "low": 0.04, "high": 0.0625},
+            "fid_tagger": {"value": 31.25, "images": 25},
+            "color_consistency": {"skin": {"value": None, "low": None, "high": None, "compared": 0}},
+            "copies_pixels": {"value": 0.1, "low": 0, "high": 0.2, "of": 25, "held_out": {"value": 0.0}},
+            "attributes": {"yaw": {"source": 1.0}},
+            "seeds": {"kid_tagger": {"mean": 0.05, "low": 0.04, "high": 0.06, "n": 3}},
+            "median": None,
+        }
+    }
+    assert [(row["metric"], row["value"]) for row in results.metric_rows("demo", metrics)] == [
+        ("photo_to_anime outputs", 25),
+        ("photo_to_anime kid_tagger", "0.05123 (0.04 to 0.0625)"),
+        ("photo_to_anime fid_tagger", "31.25, images 25"),
+        ("photo_to_anime color_consistency skin", "no number, compared 0"),
+        ("photo_to_anime copies_pixels", "0.1 (0 to 0.2), of 25"),
+        ("photo_to_anime seeds kid_tagger", "0.05 (0.04 to 0.06), n 3"),
     ]
+    assert {row["experiment"] for row in results.metric_rows("demo", metrics)} == {"demo"}

@@ -12,7 +12,7 @@ from torch import Tensor
 from pipeline.datasets.arrays import Dataset
 from pipeline.datasets.loading import Loader
 from pipeline.errors import UserError
-from pipeline.methods import METHODS
+from pipeline.methods import TRANSLATORS
 from pipeline.methods.base import Arithmetic, Method, Phase, Turn, train_step
 from tests.methods.stepping import build, changed, first_batch, holding_gradients, learn
 from tests.methods.tiny_dataset import experiment, open_dataset
@@ -30,7 +30,7 @@ def _states(method: Method) -> dict[str, Tensor]:
     }
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", TRANSLATORS)
 def test_steps_move_every_network_and_only_report_numbers(tmp_path: Path, name: str) -> None:
     dataset, method = open_dataset(tmp_path, name), build(name)
     before = {key: next(iter(network.parameters())).clone() for key, network in method.networks.items()}
@@ -43,7 +43,7 @@ def test_steps_move_every_network_and_only_report_numbers(tmp_path: Path, name: 
         assert not torch.equal(before[key], next(iter(network.parameters()))), key
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", TRANSLATORS)
 def test_the_weights_that_training_starts_from_depend_on_the_seed_alone(name: str) -> None:
     torch.manual_seed(1)
     first = _states(build(name))
@@ -54,7 +54,7 @@ def test_the_weights_that_training_starts_from_depend_on_the_seed_alone(name: st
     assert changed(first, other)
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", TRANSLATORS)
 def test_every_optimised_weight_belongs_to_one_optimiser(name: str) -> None:
     method = build(name)
     optimised = [
@@ -68,7 +68,7 @@ def test_every_optimised_weight_belongs_to_one_optimiser(name: str) -> None:
     assert set(optimised) == learnt
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", TRANSLATORS)
 def test_a_translation_depends_on_its_own_input_alone(tmp_path: Path, name: str) -> None:
     dataset, method = open_dataset(tmp_path, name), build(name)
     for way in method.ways():
@@ -81,7 +81,7 @@ def test_a_translation_depends_on_its_own_input_alone(tmp_path: Path, name: str)
         torch.testing.assert_close(together[1:2], method.translate(inputs[1:2], way.to), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", TRANSLATORS)
 def test_samples_are_of_validation_faces_and_leave_no_trace(tmp_path: Path, name: str) -> None:
     dataset, method = open_dataset(tmp_path, name), build(name)
     before = _states(method)
@@ -93,7 +93,7 @@ def test_samples_are_of_validation_faces_and_leave_no_trace(tmp_path: Path, name
     assert not holding_gradients(method)
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", TRANSLATORS)
 def test_the_state_of_a_method_survives_being_saved(tmp_path: Path, name: str) -> None:
     """Together with networks, optimisers and torch's randomness, which the trainer keeps."""
     dataset = open_dataset(tmp_path, name)

@@ -28,7 +28,14 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "discriminator": {"width": 4, "layers": 2, "scales": 2},
     },
     "pix2pix": {"generator": {"width": 8}, "discriminator": {"width": 8, "layers": 2}},
+    "tagger": {
+        "backbone": "test_resnet",
+        "batch_size": 2,
+        "labels": {"even": ["even"], "anime": ["anime"]},
+        "positive_weight": [1.0, 2.0],
+    },
 }
+# Those that a tiny dataset is enough for.
 METHODS = tuple(OPTIONS)
 
 
@@ -54,7 +61,13 @@ def write_dataset(folder: Path, method: str, count: int = 8, **options: Any) -> 
             image[face[:, 1], face[:, 0]] = COLORS[domain]
         points[0] = np.nan
         rows = [
-            {"face_id": f"{domain}-{n}", "split": split, "skin_rgb": COLORS[domain], "weight": 1.0}
+            {
+                "face_id": f"{domain}-{n}",
+                "split": split,
+                "skin_rgb": COLORS[domain],
+                "weight": 1.0,
+                "labels": [int(n % 2 == 0), int(domain == "anime")][: len(resolved.labels)],
+            }
             for n, split in enumerate(splits)
         ]
         write_domain(folder, domain, images, count, size, points, rows)

@@ -15,38 +15,52 @@ def cartoons() -> Aligned:
 
 
 def test_drawn_colors_are_seen_again_at_64_px(cartoons: Aligned) -> None:
-    found = color_consistency(cartoons.crops, cartoons.colors, list(cartoons.landmarks), drawn=True)
+    found = color_consistency(cartoons.crops, cartoons.colors, list(cartoons.landmarks), drawn=True, seed=0)
     assert [found[part]["of"] for part in ("skin", "hair", "eyes")] == [20, 20, 40]
     for part, limit in (("skin", 8), ("hair", 6), ("eyes", 10)):
-        median = found[part]["median_delta_e"]
+        median = found[part]["value"]
         assert median is not None
         assert median < limit, part
         assert found[part]["compared"] >= 0.8 * found[part]["of"], part
 
 
 def test_another_faces_colors_are_further_off(cartoons: Aligned) -> None:
-    right = color_consistency(cartoons.crops, cartoons.colors, list(cartoons.landmarks), drawn=True)
+    right = color_consistency(cartoons.crops, cartoons.colors, list(cartoons.landmarks), drawn=True, seed=0)
     moved = cartoons.colors[1:] + cartoons.colors[:1]
-    wrong = color_consistency(cartoons.crops, moved, list(cartoons.landmarks), drawn=True)
+    wrong = color_consistency(cartoons.crops, moved, list(cartoons.landmarks), drawn=True, seed=0)
     for part in right:
-        assert (wrong[part]["median_delta_e"] or 0) > (right[part]["median_delta_e"] or 0)
+        assert (wrong[part]["value"] or 0) > (right[part]["value"] or 0)
 
 
 def test_a_face_of_one_color_is_compared_with_that_color(cartoons: Aligned) -> None:
     crops = np.full((1, 64, 64, 3), (228, 190, 160), np.uint8)
-    found = color_consistency(crops, [{"skin": (228, 190, 160)}], [cartoons.landmarks[0]], drawn=True)
-    assert found["skin"]["median_delta_e"] == pytest.approx(0, abs=0.5)
+    found = color_consistency(crops, [{"skin": (228, 190, 160)}], [cartoons.landmarks[0]], drawn=True, seed=0)
+    assert found["skin"]["value"] == pytest.approx(0, abs=0.5)
     assert (found["skin"]["compared"], found["skin"]["of"]) == (1, 1)
 
 
 def test_what_was_not_asked_or_not_seen_is_counted_as_such(cartoons: Aligned) -> None:
     asked = [{"skin": (228, 190, 160), "hair": None, "left_eye": (0, 0, 255)}, cartoons.colors[1]]
-    found = color_consistency(cartoons.crops[:2], asked, [None, None], drawn=True)
-    assert found == {
-        "skin": {"median_delta_e": None, "compared": 0, "of": 2},
-        "hair": {"median_delta_e": None, "compared": 0, "of": 1},
-        "eyes": {"median_delta_e": None, "compared": 0, "of": 3},
-    }
+    found = color_consistency(cartoons.crops[:2], asked, [None, None], drawn=True, seed=0)
+    nothing = {"value": None, "low": None, "high": None, "compared": 0}
+    assert found == {"skin": nothing | {"of": 2}, "hair": nothing | {"of": 1}, "eyes": nothing | {"of": 3}}
+
+
+def test_the_interval_holds_the_median_and_is_the_same_for_the_same_seed_only(cartoons: Aligned) -> None:
+    def eyes(seed: int) -> dict:
+        landmarks = list(cartoons.landmarks)
+        return color_consistency(cartoons.crops, cartoons.colors, landmarks, drawn=True, seed=seed)["eyes"]
+
+    assert eyes(0)["low"] < eyes(0)["value"] < eyes(0)["high"]
+    assert eyes(0) == eyes(0)
+    assert eyes(0) != eyes(1)
+
+
+def test_one_face_has_no_wider_interval_than_its_own_number(cartoons: Aligned) -> None:
+    one = color_consistency(
+        cartoons.crops[:1], cartoons.colors[:1], list(cartoons.landmarks[:1]), drawn=True, seed=0
+    )
+    assert one["skin"]["low"] == one["skin"]["value"] == one["skin"]["high"]
 
 
 def test_delta_e_of_equal_colors_is_0_and_of_black_and_white_100() -> None:
@@ -66,8 +80,10 @@ def test_delta_e_of_greys_is_their_weighted_difference_in_lightness() -> None:
 def test_landmarks_or_lengths_that_do_not_fit_are_a_clear_error(cartoons: Aligned) -> None:
     crops, colors = cartoons.crops[:1], cartoons.colors[:1]
     with pytest.raises(ValueError, match="finite"):
-        color_consistency(crops, colors, [np.full((68, 2), np.nan)], drawn=True)
+        color_consistency(crops, colors, [np.full((68, 2), np.nan)], drawn=True, seed=0)
+    with pytest.raises(ValueError, match="68×2"):
+        color_consistency(crops, colors, [np.zeros((5, 2))], drawn=True, seed=0)
     with pytest.raises(ValueError, match="0 asked colours"):
-        color_consistency(crops, [], [None], drawn=True)
+        color_consistency(crops, [], [None], drawn=True, seed=0)
     with pytest.raises(ValueError, match="uint8"):
-        color_consistency(crops.astype(float), colors, [None], drawn=True)
+        color_consistency(crops.astype(float), colors, [None], drawn=True, seed=0)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from skimage.metrics import peak_signal_noise_ratio
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
+from pipeline.metrics.measurable import NotMeasurable
+from pipeline.metrics.ms_ssim import ms_ssim
 from pipeline.metrics.psnr import psnr, psnr_per_image
 from pipeline.metrics.ssim import ssim, ssim_per_image
 
@@ -43,17 +45,31 @@ def test_psnr_equals_scikit_images_per_image() -> None:
     x, y = pictures(0), pictures(1)
     expected = [peak_signal_noise_ratio(b, a, data_range=255) for a, b in zip(x, y, strict=True)]
     assert psnr_per_image(x, y) == pytest.approx(expected, rel=1e-12)
-    assert psnr(x, y) == pytest.approx(np.mean(expected), rel=1e-12)
+    mean, low, high = psnr(x, y, seed=0)
+    assert mean == pytest.approx(np.mean(expected), rel=1e-12)
+    assert low < mean < high
 
 
 def test_psnr_averages_decibels_not_errors() -> None:
     outputs, targets = np.concatenate([constant(1, 1), constant(10, 1)]), constant(0)
-    assert psnr(outputs, targets) == pytest.approx(10 * np.log10(255**2) - (0 + 20) / 2)
+    assert psnr(outputs, targets, seed=0).value == pytest.approx(10 * np.log10(255**2) - (0 + 20) / 2)
 
 
-def test_psnr_of_equal_images_is_infinite_and_of_black_and_white_0() -> None:
-    assert psnr(constant(7), constant(7)) == np.inf
-    assert psnr(constant(0), constant(255)) == 0
+def test_psnr_of_black_and_white_is_0() -> None:
+    assert psnr(constant(0), constant(255), seed=0) == (0, 0, 0)
+
+
+def test_psnr_of_equal_images_is_infinite_and_their_mean_no_number() -> None:
+    outputs, targets = np.concatenate([constant(7, 2), constant(8, 1)]), constant(7, 3)
+    assert psnr_per_image(outputs, targets)[:2].tolist() == [np.inf, np.inf]
+    with pytest.raises(NotMeasurable, match="the mean is infinite, as 2 of 3 pairs are equal"):
+        psnr(outputs, targets, seed=0)
+
+
+def test_one_pair_has_a_value() -> None:
+    x, y = pictures(0, 1), pictures(1, 1)
+    assert psnr(x, y, seed=0) == pytest.approx([psnr_per_image(x, y)[0]] * 3)
+    assert ssim(x, y, seed=0) == pytest.approx([ssim_per_image(x, y)[0]] * 3)
 
 
 def test_ssim_equals_the_paper_window_by_window() -> None:
@@ -61,28 +77,37 @@ def test_ssim_equals_the_paper_window_by_window() -> None:
     y = (0.6 * x + 0.4 * pictures(1)).astype(np.uint8)
     expected = [slow_ssim(a, b) for a, b in zip(x, y, strict=True)]
     assert ssim_per_image(x, y) == pytest.approx(expected, rel=1e-9)
-    assert ssim(x, y) == pytest.approx(np.mean(expected), rel=1e-9)
+    mean, low, high = ssim(x, y, seed=0)
+    assert mean == pytest.approx(np.mean(expected), rel=1e-9)
+    assert low < mean < high
+
+
+def test_ssim_equals_scikit_images_whose_mean_leaves_out_the_border() -> None:
+    x, y = pictures(0, 1, 40, 33), pictures(2, 1, 40, 33)
+    how = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 255}
+    expected = structural_similarity(x[0].astype(float), y[0].astype(float), channel_axis=-1, **how)
+    assert ssim_per_image(x, y)[0] == pytest.approx(expected, abs=1e-12)
 
 
 def test_ssim_of_constant_images_is_its_luminance_term() -> None:
     c1 = (0.01 * 255) ** 2
     expected = (2 * 100 * 150 + c1) / (100**2 + 150**2 + c1)
-    assert ssim(constant(100), constant(150)) == pytest.approx(expected)
+    assert ssim(constant(100), constant(150), seed=0).value == pytest.approx(expected)
 
 
 def test_ssim_of_equal_images_is_1() -> None:
-    assert ssim(pictures(0), pictures(0)) == pytest.approx(1)
-    assert ssim(constant(0), constant(0)) == pytest.approx(1)
+    assert ssim(pictures(0), pictures(0), seed=0) == pytest.approx((1, 1, 1))
+    assert ssim(constant(0), constant(0), seed=0) == pytest.approx((1, 1, 1))
 
 
 def test_ssim_of_one_window_has_a_value_and_a_smaller_image_none() -> None:
     x, y = pictures(0, 1, 11, 11), pictures(1, 1, 11, 11)
-    assert ssim(x, y) == pytest.approx(slow_ssim(x[0], y[0]))
-    with pytest.raises(ValueError, match="at least 11 px"):
-        ssim(x[:, :10], y[:, :10])
+    assert ssim_per_image(x, y)[0] == pytest.approx(slow_ssim(x[0], y[0]))
+    with pytest.raises(NotMeasurable, match="images of 11x10 px: the window of SSIM has 11"):
+        ssim_per_image(x[:, :10], y[:, :10])
 
 
-@pytest.mark.parametrize("metric", [psnr, ssim])
+@pytest.mark.parametrize("metric", [psnr, ssim, ms_ssim])
 @pytest.mark.parametrize(
     ("outputs", "targets", "said"),
     [
@@ -96,4 +121,4 @@ def test_what_is_no_pair_is_a_clear_error(
     metric, outputs: np.ndarray, targets: np.ndarray, said: str
 ) -> None:
     with pytest.raises(ValueError, match=said):
-        metric(outputs, targets)
+        metric(outputs, targets, seed=0)

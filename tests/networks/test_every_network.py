@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from pipeline.networks.alexnet import AlexNetFeatures
 from pipeline.networks.cut import CutGenerator
 from pipeline.networks.discogan import DiscoDiscriminator, DiscoGenerator
 from pipeline.networks.discriminators import PatchDiscriminator, PixelDiscriminator
@@ -39,6 +40,7 @@ _NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "getgan": lambda: nn.Sequential(
         SharedEncoder(width=4, blocks=2), FeatureGate(16), Branch(width=4, blocks=2)
     ),
+    "alexnet": AlexNetFeatures,
     "vgg": lambda: Vgg16Features((4, 9)),
     "face features": lambda: FaceFeatureGenerator(InceptionResnetV1(), width=4, blocks=1, train_encoder=True),
 }

@@ -23,10 +23,10 @@ NAME = "tiny"
 METRICS: dict[str, Any] = {
     "outputs": 2,
     "kid_dlib_resnet128": {"value": 0.1, "low": 0.05, "high": 0.2},
-    "landmark_consistency": {"found": 1, "of": 2, "median_error": 0.25},
+    "landmark_consistency": {"value": 0.25, "low": 0.2, "high": 0.5, "found": 1, "of": 2},
     "color_consistency": {
-        "skin": {"median_delta_e": 18.5, "compared": 1, "of": 2},
-        "hair": {"median_delta_e": None, "compared": 0, "of": 0},
+        "skin": {"value": 18.5, "low": 18.5, "high": 18.5, "compared": 1, "of": 2},
+        "hair": {"value": None, "low": None, "high": None, "compared": 0, "of": 0},
     },
     "psnr": 15.5,
 }
@@ -38,8 +38,8 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a folder with the numbers and samples of an experiment that has no curves or grids yet."""
     monkeypatch.chdir(tmp_path)
     png = images.encode(np.full((32, 32, 3), 90, np.uint8), "png")
-    row = {"translation": "photo_to_anime", "url": "u", "input": png, "output": png, "nearest": png}
-    row |= {"nearest_distance": 12.0}
+    row = {"translation": "photo_to_anime", "face_id": "a", "url": "u"}
+    row |= {"input": png, "output": png, "nearest": png, "nearest_distance": 12.0}
     parts.write_rows(Path("samples/tiny/translated.parquet"), [row], parts.TRANSLATED)
     parts.write_json(Path("samples/tiny/not_measured.json"), {"photo_to_anime": {"fid": "no weights"}})
     write_metrics(METRICS)
@@ -149,10 +149,10 @@ def test_the_section_says_what_was_trained_and_measured() -> None:
         "ema: 0.99",
         "Best checkpoint of seed 1: step 320, KID 0.01235 on validation faces",
         "validation faces, after 400 steps",
-        '<td>psnr, mean of 3 seeds</td><td class="value">16 (95% t-interval: 14.25 to 17.75)</td>',
-        "found 1 of 2, median error 0.25",
-        "ΔE00 18.5, compared in 1 of 2",
-        "compared in 0 of 0",
+        '<th scope="row">PSNR, mean of 3 seeds</th><td class="value">16.0 (95% t-interval: 14.2 to 17.8)</td>',
+        "0.25 (95%: 0.20 to 0.50); found 1; of 2",
+        "18.5; compared 1; of 2",
+        "no number; compared 0; of 0",
         "not measured: no weights",
     ):
         assert words in page

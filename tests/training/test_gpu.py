@@ -7,9 +7,8 @@ import pytest
 import safetensors.torch
 import torch
 
-from pipeline.methods import METHODS
 from pipeline.training.loop import train
-from tests.methods.tiny_dataset import write_dataset
+from tests.methods.tiny_dataset import METHODS, write_dataset
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
 

@@ -29,6 +29,7 @@ DEMO = {"kind": "demo", "style": "portrait", "count": 4, "seed": 0, "domain": "p
 def write_params(**schedules: str) -> None:
     values = yaml.safe_load((REPOSITORY / "params.yaml").read_text())
     values |= {"sources": {"a": DEMO, "b": DEMO | {"seed": 1}}, "experiments": {}, "schedules": schedules}
+    values["metrics"] = {"tagger": "none"}
     Path("params.yaml").write_text(yaml.safe_dump(values))
 
 

@@ -13,9 +13,11 @@ from .head import Pose
 from .painting import colour
 from .plan import face_count, is_hidden
 from .truth import Face, Picture, Pixels, face_box
+from .words import colour_word, said
 
 SIZE = 512
 WORK = 1024
+_SCRATCH = 64
 # animeface finds fewer faces the darker the skin is drawn, and almost none below the last of these.
 _SKINS = (
     (255, 232, 216),
@@ -26,16 +28,18 @@ _SKINS = (
     (200, 148, 114),
 )
 _HIDINGS = ("sunglasses", "bandages", "small", "dark")
+_BACK_WORDS = {"short": "short hair", "long": "long hair"}
+_SMILES = 0.03
 
 
 def draw(seed: int, index: int) -> Picture:
     """The cartoon of the given seed and index."""
-    rng = np.random.default_rng([seed, index, 2])
+    rng = _lot(seed, index)
     count = face_count(index)
     if count == 0:
         return Picture(_reduced(scenes.draw(rng, WORK), 1.0), ())
     canvas = cartoon_dress.backdrop(rng, WORK)
-    hiding = _HIDINGS[(index // 16) % len(_HIDINGS)] if is_hidden(index) else ""
+    hiding = _hiding(index)
     faces = []
     for place in range(count):
         measures, palette = _measures(rng), _palette(rng)
@@ -58,6 +62,40 @@ def draw(seed: int, index: int) -> Picture:
             )
         )
     return Picture(_reduced(canvas, 0.14 if hiding == "dark" else 1.0), tuple(faces))
+
+
+def traits(seed: int, index: int) -> tuple[str, ...]:
+    """What can be seen of the one character that the cartoon shows, in words; nothing where it shows another number."""
+    if face_count(index) != 1:
+        return ()
+    rng, hiding = _lot(seed, index), _hiding(index)
+    cartoon_dress.backdrop(rng, _SCRATCH)  # moves the lot on, at any size alike
+    measures, palette = _measures(rng), _palette(rng)
+    _pose(rng, 0, 1, hiding)
+    hair, outfit = _hairdo(rng, palette, (seed, index, 0)), _outfit(rng)
+    eyes = {palette.left_eye, palette.right_eye}
+    return (
+        *(f"{colour_word(eye)} eyes" for eye in eyes if len(eyes) == 1),
+        f"{colour_word(palette.hair)} hair",
+        f"{hair.bangs} bangs",
+        _BACK_WORDS.get(hair.back, hair.back),
+        *said(
+            **{hiding: bool(hiding), outfit.trinket: bool(outfit.trinket)},
+            eyes_of_two_colours=len(eyes) == 2,
+            open_mouth=measures.mouth_open > 0,
+            smiling=measures.smile > _SMILES,
+            blush=palette.blush > 0,
+        ),
+    )
+
+
+def _lot(seed: int, index: int) -> np.random.Generator:
+    return np.random.default_rng([seed, index, 2])
+
+
+def _hiding(index: int) -> str:
+    """What hides the cartoon's face; nothing does for most."""
+    return _HIDINGS[(index // 16) % len(_HIDINGS)] if is_hidden(index) else ""
 
 
 def _measures(rng: np.random.Generator) -> Measures:

@@ -7,11 +7,12 @@ import numpy as np
 from .accessories import Glasses
 from .backgrounds import any_colour
 from .body import COLLARS, Clothes
-from .hair import STYLES, Haircut
+from .hair import COVERING, STYLES, Haircut
 from .painting import colour, mixed, scaled
 from .relief import Proportions
 from .skin import Looks
 from .truth import Rgb
+from .words import said
 
 _SKINS: tuple[Rgb, ...] = (
     (246, 216, 198), (238, 200, 176), (228, 186, 156), (216, 168, 134), (198, 146, 110), (172, 120, 86),
@@ -26,9 +27,15 @@ _IRISES: tuple[Rgb, ...] = (
 )  # fmt: skip
 
 
+_SKIN_WORDS = ("light",) * 3 + ("medium",) * 3 + ("dark",) * 3
+_HAIR_WORDS = ("black", "brown", "brown", "light brown", "blonde", "blonde", "red", "grey", "white")
+_IRIS_WORDS = ("brown", "brown", "brown", "green", "blue", "blue", "grey")
+_SMILES, _IS_OLD = 0.3, 0.6
+
+
 @dataclass(frozen=True)
 class Person:
-    """Everything about one person but the pose and the light."""
+    """Everything about one person but the pose and the light; `traits` are words for what can be seen of it."""
 
     proportions: Proportions
     looks: Looks
@@ -36,6 +43,7 @@ class Person:
     clothes: Clothes
     glasses: Glasses | None
     earrings: Rgb | None
+    traits: tuple[str, ...]
 
 
 def _pick(rng: np.random.Generator, options: tuple[Rgb, ...], index: int) -> Rgb:
@@ -116,7 +124,7 @@ def person(rng: np.random.Generator) -> Person:
         skin,
         hair,
         scaled(hair, 0.72) if not grey else scaled(hair, 0.6),
-        _pick(rng, _IRISES, int(rng.integers(0, 2 if tone > 4 else len(_IRISES)))),
+        _pick(rng, _IRISES, iris := int(rng.integers(0, 2 if tone > 4 else len(_IRISES)))),
         lips,
         gaze=(rng.normal(0, 0.02), rng.normal(0, 0.006)),
         blush=rng.uniform(0.15, 0.7),
@@ -138,4 +146,22 @@ def person(rng: np.random.Generator) -> Person:
     earrings = (
         ((214, 178, 90), (205, 208, 214))[rng.integers(2)] if feminine and rng.uniform() < 0.4 else None
     )
-    return Person(_proportions(rng, feminine), looks, haircut, clothes, _glasses(rng), earrings)
+    proportions, glasses = _proportions(rng, feminine), _glasses(rng)
+    traits = (
+        f"{_SKIN_WORDS[tone]} skin",
+        f"{_IRIS_WORDS[iris]} eyes",
+        *((f"{_HAIR_WORDS[shade]} hair", f"{haircut.style} hair") if haircut else ("bald",)),
+        *said(
+            woman=feminine,
+            man=not feminine,
+            old=age > _IS_OLD,
+            beard=bearded > 0,
+            moustache=tache > 0,
+            freckles=looks.freckles > 0,
+            smiling=proportions.smile > _SMILES,
+            open_mouth=proportions.mouth_open > 0,
+            glasses=glasses is not None,
+            earrings=earrings is not None and not (haircut and haircut.style in COVERING),
+        ),
+    )
+    return Person(proportions, looks, haircut, clothes, glasses, earrings, traits)

@@ -12,22 +12,24 @@ from .people import Person, person
 from .plan import face_count, is_hidden
 from .relief import LEFT, TOP, Field, cast, relief, shading
 from .truth import Face, Picture, Pixels, Points, face_box
+from .words import said
 
 SIZE = 512
 WORK = 1024
+_SCRATCH = 64
 _STEP = 4
 _HIDINGS = ("sunglasses", "scarf", "hand", "turned", "small", "dark")
 
 
 def draw(seed: int, index: int) -> Picture:
     """The portrait of the given seed and index."""
-    rng = np.random.default_rng([seed, index, 1])
+    rng = _lot(seed, index)
     count = face_count(index)
     if count == 0:
         return Picture(_developed(scenes.draw(rng, WORK), rng, 1.0), ())
     canvas = backgrounds.draw(rng, WORK)
     light, ambient = _light(rng)
-    hiding = _HIDINGS[(index // 16) % len(_HIDINGS)] if is_hidden(index) else ""
+    hiding = _hiding(index)
     faces = []
     for place in range(count):
         who = _disguised(person(rng), hiding, rng)
@@ -36,6 +38,26 @@ def draw(seed: int, index: int) -> Picture:
         faces.append(_truth(who, pose, not hiding))
     exposure = 0.16 if hiding == "dark" else float(rng.uniform(0.88, 1.06))
     return Picture(_developed(canvas, rng, exposure), tuple(faces))
+
+
+def traits(seed: int, index: int) -> tuple[str, ...]:
+    """What can be seen of the one person that the portrait shows, in words; nothing where it shows another number."""
+    if face_count(index) != 1:
+        return ()
+    rng = _lot(seed, index)
+    backgrounds.draw(rng, _SCRATCH)  # moves the lot on, at any size alike
+    _light(rng)
+    hiding = _hiding(index)
+    return said(**{hiding: bool(hiding)}) + person(rng).traits
+
+
+def _lot(seed: int, index: int) -> np.random.Generator:
+    return np.random.default_rng([seed, index, 1])
+
+
+def _hiding(index: int) -> str:
+    """What hides the portrait's face; nothing does for most."""
+    return _HIDINGS[(index // 16) % len(_HIDINGS)] if is_hidden(index) else ""
 
 
 def _light(rng: np.random.Generator) -> tuple[Points, float]:

@@ -59,8 +59,13 @@ class Entry:
     image_path: str
     author: str
     caption: str
-    tags: tuple[str, ...]
     _site: "DemoSite" = field(repr=False)
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """What the picture is and shows; who is in it only where that is one person, worked out anew on every call."""
+        shown = {"two": "two people", "none": "scene"}.get(self.kind, "one person")
+        return (self._site.style, "drawn", shown, *self._site.traits(self))
 
     @property
     def faces(self) -> tuple[Face, ...]:
@@ -82,6 +87,7 @@ class DemoSite:
         self.count = count
         self.seed = seed
         self._draw = {"portrait": portraits.draw, "cartoon": cartoons.draw}[style]
+        self._traits = {"portrait": portraits.traits, "cartoon": cartoons.traits}[style]
         self.entries: tuple[Entry, ...] = tuple(self._entry(index) for index in range(count))
         self._by_page = {entry.page_path: entry for entry in self.entries}
         self._by_image = {entry.image_path: entry for entry in self.entries if entry.kind != "missing"}
@@ -103,6 +109,10 @@ class DemoSite:
         picture = self._draw(self.seed, entry.original)
         return _varied(picture, entry.index) if entry.kind == "near-duplicate" else picture
 
+    def traits(self, entry: Entry) -> tuple[str, ...]:
+        """The true words for the one person that an entry shows; none where there is another number."""
+        return self._traits(self.seed, entry.original)
+
     def respond(self, path: str) -> Response:
         """The answer to GET `path`."""
         parts = urlsplit(path)
@@ -121,11 +131,6 @@ class DemoSite:
         studio = _STUDIOS[(index * 7 + self.seed) % len(_STUDIOS)]
         folder = "private" if kind == "private" else "item"
         noun = {"two": "Double portrait", "none": "Study"}.get(kind, "Portrait")
-        tags = (
-            self.style,
-            "drawn",
-            "two people" if kind == "two" else "scene" if kind == "none" else "one person",
-        )
         return Entry(
             index,
             kind,
@@ -134,7 +139,6 @@ class DemoSite:
             f"/images/{index}.jpg",
             studio,
             f"{noun} no. {index}",
-            tags,
             self,
         )
 

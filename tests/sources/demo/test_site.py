@@ -2,6 +2,7 @@
 
 import http.client
 import io
+import re
 from collections import Counter
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from PIL import Image
 
 from pipeline.sources.demo.site import DATE, PAGE_SIZE, DemoSite, serving
+from pipeline.sources.demo.words import colour_word
 
 KINDS = {"single", "two", "none", "near-duplicate", "duplicate", "broken", "missing", "private"}
 
@@ -81,6 +83,59 @@ def test_item_pages_name_image_author_licence_and_tags(site):
     based = site.respond("/item/3.html").body.decode()
     assert '<base href="/">' in based
     assert 'src="images/3.jpg"' in based
+
+
+@pytest.mark.parametrize("style", ["portrait", "cartoon"])
+def test_tags_say_what_is_drawn_of_the_one_person_shown(style):
+    tags = {entry.index: entry.tags for entry in DemoSite(style, 48, 0).entries}
+    own = {index: said[3:] for index, said in tags.items()}
+    for index, said in tags.items():
+        assert len(set(said)) == len(said)
+        assert said[:2] == (style, "drawn")
+        assert said[2] == {8: "two people", 17: "scene"}.get(index % 30, "one person")
+        assert (own[index] == ()) == (index % 30 in (8, 17)), "of two people, what holds of one is not said"
+    frequent = Counter(word for said in own.values() for word in said)
+    assert len([word for word, count in frequent.items() if 5 <= count <= 40]) >= 8
+    assert own[13] == own[9], "a duplicate shows the same"
+    assert own[22] == own[16], "so does a near-duplicate"
+
+
+@pytest.mark.parametrize("style", ["portrait", "cartoon"])
+def test_tags_are_true_of_the_face(style):
+    light = {"light skin": [], "dark skin": []}
+    for entry in DemoSite(style, 24, 0).entries:
+        if entry.kind != "single":
+            continue
+        (face,) = entry.faces
+        for word in light.keys() & set(entry.tags):
+            light[word].append(sum(face.skin_rgb))
+        if style == "cartoon":
+            assert f"{colour_word(face.hair_rgb)} hair" in entry.tags
+            assert (face.left_eye_rgb == face.right_eye_rgb) == ("eyes of two colours" not in entry.tags)
+    if style == "portrait":
+        assert max(light["dark skin"]) < min(light["light skin"])
+
+
+@pytest.mark.parametrize(
+    ("rgb", "word"),
+    [
+        ((20, 18, 22), "black"),
+        ((130, 130, 128), "grey"),
+        ((240, 240, 240), "white"),
+        ((200, 30, 30), "red"),
+        ((220, 130, 40), "orange"),
+        ((60, 160, 70), "green"),
+        ((40, 60, 200), "blue"),
+        ((240, 120, 190), "pink"),
+    ],
+)
+def test_colours_have_plain_names(rgb, word):
+    assert colour_word(rgb) == word
+
+
+def test_an_item_page_shows_its_tags(site):
+    text = site.respond("/item/0.html").body.decode()
+    assert re.findall(r'rel="tag" href="/gallery/">([^<]*)<', text) == list(site.entries[0].tags)
 
 
 def test_unknown_and_missing_paths_answer_404(site):
