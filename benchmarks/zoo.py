@@ -94,12 +94,13 @@ def show(name: str, metrics: Path, seconds: float) -> None:
     """Print a line for each way of a method."""
     for way, values in json.loads(metrics.read_text()).items():
         kid = values["kid_dlib_resnet128"]
-        near = values["nearest_training_distance"]
+        near = values["copies_pixels"]
         found = values.get("landmark_consistency", {})
         faces = f"faces found in {found['found']} of {found['of']}" if found else "faces not looked for"
         print(
             f"{name:28} {way:16} KID {kid['value']:.4f} ({kid['low']:.4f} to {kid['high']:.4f}), {faces}, nearest "
-            f"training image {near['outputs']} (held-out faces {near['held_out']}), {seconds:.0f} s",
+            f"training image {near['median_distance']} (held-out faces {near['held_out_median_distance']}), "
+            f"{seconds:.0f} s",
             flush=True,
         )
 

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from pipeline import cache, parts
 from pipeline.commands.parts import cache_app
+from pipeline.upkeep.pruning import FEATURES
 
 DAY_S = 24 * 3600
 
@@ -88,6 +89,17 @@ def test_checkpoints_go_when_they_are_old_enough(in_folder: Path) -> None:
     assert (old.exists(), young.exists()) == (False, True)
     prune("--older-than", "2")
     assert not young.exists()
+
+
+def test_features_go_when_they_are_old_enough(in_folder: Path) -> None:
+    folder = FEATURES / "tagger" / "0000"
+    folder.mkdir(parents=True)
+    for name, days in (("old", 40), ("young", 3)):
+        (folder / f"{name}.npz").write_bytes(b"0" * 100)
+        written = time.time() - days * DAY_S
+        os.utime(folder / f"{name}.npz", (written, written))
+    assert prune() == "1 results and 0 trainings deleted, 100 bytes freed\n"
+    assert [path.name for path in folder.iterdir()] == ["young.npz"]
 
 
 def test_one_young_file_keeps_a_training(in_folder: Path) -> None:

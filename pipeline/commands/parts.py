@@ -44,12 +44,12 @@ def _cache() -> None:
 
 @cache_app.command()
 def prune(
-    older_than: Annotated[float, typer.Option(min=0, metavar="DAYS", help="Age of checkpoints.")] = 30,
+    older_than: Annotated[float, typer.Option(min=0, metavar="DAYS", help="Age of checkpoints and features.")] = 30,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Delete nothing, only say what would go.")
     ] = False,
 ) -> None:
-    """Delete cached results that no part here is, and training checkpoints of long ago."""
+    """Delete cached results that no part here is, and features and training checkpoints of long ago."""
     from pipeline.upkeep.pruning import prune as prune_cache
 
     gone = prune_cache(older_than, dry_run)

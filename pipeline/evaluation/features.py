@@ -38,21 +38,25 @@ def dlib_resnet128() -> Features:
     return Features(embedding.NAME, weights.sha256(embedding.WEIGHTS), "dlib", _embedded)
 
 
-def features_of(source: Features, images: np.ndarray, cache_root: Path = CACHE) -> np.ndarray:
-    """Return the N×D float32 features of N×H×W×3 uint8 images, which may lie on the disk; N >= 1.
+def features_of(
+    source: Features, images: np.ndarray, cache_root: Path = CACHE, places: np.ndarray | None = None
+) -> np.ndarray:
+    """Return the N×D float32 features of N×H×W×3 uint8 images, or of those at `places`; N >= 1.
 
+    The images may lie on the disk: no more than a chunk of them is in memory at a time.
     Only images that nobody has met before are computed, each once however often it occurs, and kept in chunks: what
     was finished before a kill is not computed again.
     """
     check_images(images)
-    folder, wanted = _folder(source, cache_root), [_digest(image) for image in images]
+    chosen = np.arange(len(images)) if places is None else places
+    folder, wanted = _folder(source, cache_root), [_digest(images[place]) for place in chosen]
     known = _known(folder, set(wanted))
     unknown = [place for digest, place in _first_places(wanted).items() if digest not in known]
     for start in range(0, len(unknown), _CHUNK):
-        places = unknown[start : start + _CHUNK]
+        chunk = unknown[start : start + _CHUNK]
         with reproducible(torch.device("cpu")):
-            values = source.extract(images[places])
-        digests = [wanted[place] for place in places]
+            values = source.extract(images[chosen[chunk]])
+        digests = [wanted[place] for place in chunk]
         _write(_file(folder, _CHUNKS, digests), digests=_as_array(digests), features=values)
         known |= dict(zip(digests, values, strict=True))
     return np.stack([known[digest] for digest in wanted])

@@ -223,7 +223,7 @@ def _copies(case: Case) -> tuple[dict[str, Memorisation], dict[str, str]]:
     if source.name != embedding.NAME and len(held_out(to)):
         sets[source.name] = Sets(
             features_of(source, case.translation.outputs),
-            features_of(source, to.images[to.indices("train")]),
+            features_of(source, to.images, places=to.indices("train")),
             features_of(source, case.real),
         )
     return find_copies(case.translation.outputs, to, sets)

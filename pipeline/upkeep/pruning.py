@@ -1,4 +1,4 @@
-"""Pruning .cache: results that nothing here is made of any more, and checkpoints of long ago."""
+"""Pruning .cache: results that nothing here is made of any more, and features and checkpoints of long ago."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import NamedTuple
 from pipeline import cache, parts
 
 DAY_S = 24 * 3600
+FEATURES = Path(".cache/features")
 
 
 class Pruned(NamedTuple):
@@ -23,12 +24,13 @@ class Pruned(NamedTuple):
 
 
 def prune(older_than_days: float, dry_run: bool = False) -> Pruned:
-    """Delete cached results that are no current part, and checkpoints untouched for so many days.
+    """Delete cached results that are no current part, and features and checkpoints untouched for so many days.
 
     A result that DVC or the workspace holds a hard link to frees nothing; with `dry_run` nothing is deleted.
     """
-    results = list(unused_results())
-    trainings = list(old_trainings(time.time() - older_than_days * DAY_S))
+    before = time.time() - older_than_days * DAY_S
+    results = [*unused_results(), *old_features(before)]
+    trainings = list(old_trainings(before))
     files = [*results, *(path for folder in trainings for path in folder.rglob("*") if path.is_file())]
     freed = sum(path.stat().st_size for path in files if path.stat().st_nlink == 1)
     if not dry_run:
@@ -57,6 +59,11 @@ def unused_results() -> Iterator[Path]:
         content = parts.content_hash(result) if by_size[status.st_size] else None
         if content not in [hashes[part] for part in by_size[status.st_size]]:
             yield result
+
+
+def old_features(before: float) -> Iterator[Path]:
+    """Yield the files of features that were written before `before`: of outputs that were measured long ago."""
+    yield from (path for path in sorted(FEATURES.rglob("*.npz")) if path.stat().st_mtime < before)
 
 
 def old_trainings(before: float) -> Iterator[Path]:
