@@ -9,7 +9,7 @@ from flows.showing import counted, show_table
 
 FUNNEL = Path("data/catalogue/funnel.json")
 METRICS = Path("metrics")
-_IN_REPORT = ("attributes", "by_tag")
+_IN_REPORT = "by_tag"
 
 
 def show_funnel() -> None:
@@ -38,7 +38,7 @@ def funnel_rows(funnel: dict[str, Any]) -> list[dict[str, Any]]:
 def metric_rows(experiment: str, metrics: dict[str, Any]) -> list[dict[str, Any]]:
     """Return a row for each number that was measured, named by its place: way, metric, part.
 
-    A number's interval and what else is known of it stand behind it; tables of single attributes are the report's.
+    A number's interval and what else is known of it stand behind it; the table by tag is the report's.
     """
     return [
         {"experiment": experiment, "metric": " ".join(place), "value": value}
@@ -53,7 +53,7 @@ def _numbers(value: Any, place: tuple[str, ...]) -> Iterator[tuple[tuple[str, ..
             yield place, _sentence(value, number)
             return
         for name, inner in value.items():
-            if name not in _IN_REPORT:
+            if name != _IN_REPORT:
                 yield from _numbers(inner, (*place, name))
     elif isinstance(value, (int, float)):
         yield place, value

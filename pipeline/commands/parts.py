@@ -44,7 +44,9 @@ def _cache() -> None:
 
 @cache_app.command()
 def prune(
-    older_than: Annotated[float, typer.Option(min=0, metavar="DAYS", help="Age of checkpoints and features.")] = 30,
+    older_than: Annotated[
+        float, typer.Option(min=0, metavar="DAYS", help="Age of checkpoints and features.")
+    ] = 30,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Delete nothing, only say what would go.")
     ] = False,

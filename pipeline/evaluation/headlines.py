@@ -52,6 +52,9 @@ HEADLINES = {
     ),
     "identity": Headline("identity", "higher", "cosine of the face's embedding before and after"),
     "copies": Headline("copies", "lower", "share of outputs suspected to be copies of a training image"),
+    "mismatched_attributes": Headline(
+        "changed attributes", "lower", "of the attributes that should be kept, how many were not"
+    ),
     "condition_swap": Headline("response", "none", "how much outputs change when only this condition does"),
     "mean_average_precision": Headline("mAP", "higher", "mean over the tags of the average precision"),
     "accuracy": Headline("accuracy", "higher", "share of right decisions over all tags"),

@@ -39,9 +39,10 @@ _LEAST_SCALES = 2
 
 @dataclass(frozen=True)
 class Measured:
-    """What was measured of one translation, what was not and why, and per output what a reader looks at."""
+    """What was measured of one translation and of its attributes, what was not and why, and what else a reader sees."""
 
     metrics: dict[str, Any] = field(default_factory=dict)
+    attributes: dict[str, Any] = field(default_factory=dict)
     not_measured: dict[str, str] = field(default_factory=dict)
     landmark_errors: list[float | None] = field(default_factory=list)
     copies: Mapping[str, Memorisation] = field(default_factory=dict)
@@ -81,13 +82,16 @@ def measure(case: Case) -> Measured:
         see(case.inputs, case.looking_of),
         see(case.real, case.looking_to),
     )
-    for part in (_sets, _faces, _colors, _identity, _pairs, _conditions, _attributes):
+    for part in (_sets, _faces, _colors, _identity, _pairs, _conditions):
         found, without = part(case, seen)
         metrics |= found
         missing |= without
+    attributes, unknown = _attributes(case, seen)
+    if attributes:
+        metrics["mismatched_attributes"] = _mismatched(attributes)
     copies, without = _copies(case)
     errors = landmark_errors(seen.outputs.points, _asked_points(case))
-    return Measured(metrics | copy_metrics(copies), missing | without, errors, copies)
+    return Measured(metrics | copy_metrics(copies), attributes, missing | unknown | without, errors, copies)
 
 
 _Part = tuple[dict[str, Any], dict[str, str]]
@@ -213,7 +217,13 @@ def _attributes(case: Case, seen: _Seen) -> _Part:
         each.attributes(case.judges.tags) for each in (seen.inputs, seen.outputs, seen.real)
     )
     found, missing = attribute_mismatch(source, made, target, case.seed)
-    return ({"attributes": found} if found else {}), missing
+    return found, missing
+
+
+def _mismatched(attributes: Mapping[str, Any]) -> dict[str, int]:
+    """Return how many of the attributes that should be kept were not."""
+    keep = [each for each in attributes.values() if each["keep"]]
+    return {"value": sum(each["mismatch"] for each in keep), "of": len(keep)}
 
 
 def _copies(case: Case) -> tuple[dict[str, Memorisation], dict[str, str]]:

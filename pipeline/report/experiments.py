@@ -20,7 +20,7 @@ from pipeline.errors import UserError
 from pipeline.experiments import Experiment, as_dict, read_experiment
 from pipeline.report import sheets, tables
 from pipeline.report.comparison import in_pieces, titled
-from pipeline.report.measured import MODELS, SAMPLES, read_metrics, read_missing
+from pipeline.report.measured import MODELS, SAMPLES, read_attributes, read_metrics, read_missing
 from pipeline.report.origins import Faces, faces_of, origin
 
 GRID_PX, EARLIER_GRID_PX = 720, 320
@@ -42,6 +42,7 @@ def gather(name: str, options: Mapping[str, Any], share: float = 1.0) -> dict[st
     experiment = read_experiment(options)
     model = MODELS / name
     metrics, missing = read_metrics(name), read_missing(name)
+    attributes = read_attributes(name)
     faces = faces_of(name, experiment.domains)
     translated, copies, tags = (
         _by_way(SAMPLES / name / f"{what}.parquet") for what in ("translated", "copies", "tags")
@@ -68,7 +69,7 @@ def gather(name: str, options: Mapping[str, Any], share: float = 1.0) -> dict[st
                     (what, in_pieces(reason)) for what, reason in tables.missing(missing.get(way, {}))
                 ],
                 "tables": tables.by_parts(values),
-                "attributes": tables.attributes(values.get("attributes", {})),
+                "attributes": tables.attributes(attributes.get(way, {})),
                 "responses": tables.responses(values.get("condition_swap", {})),
                 "tags": tables.tags(tags.get(way, [])),
                 "mistakes": sheets.mistakes(tags.get(way, []), share),

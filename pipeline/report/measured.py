@@ -31,6 +31,12 @@ def read_missing(experiment: str) -> dict[str, dict[str, str]]:
     return _read(path, experiment) if path.exists() else {}
 
 
+def read_attributes(experiment: str) -> dict[str, Numbers]:
+    """Return for each way what became of the faces' attributes; nothing where no file says so. Raises `UserError`."""
+    path = SAMPLES / experiment / "attributes.json"
+    return _read(path, experiment) if path.exists() else {}
+
+
 def _read(path: Path, experiment: str) -> dict[str, Any]:
     again = f"`dvc repro --force --single-item evaluate@{experiment}` writes it anew"
     try:

@@ -24,6 +24,7 @@ Row = dict[str, Any]
 CATALOGUE = parts.DATA / "catalogue"
 FACES_SHOWN = 60
 REJECTIONS_SHOWN_PER_REASON = 12
+TAGS_SHOWN = 12
 # What a page may weigh, and what it is thinned to where it is heavier.
 LIMIT_BYTES, AIM_BYTES = 15_000_000, 13_500_000
 _TRIES = 4
@@ -84,7 +85,7 @@ def _source(name: str, counts: dict[str, Any], share: float) -> dict[str, Any]:
             (what, shares)
             for what, shares in (
                 ("eye size", counts.get("landmarks_rejected_by_eye_size")),
-                ("tag", counts.get("landmarks_rejected_by_tag")),
+                ("tag", _most_rejected(counts.get("landmarks_rejected_by_tag") or {})),
             )
             if shares
         ],
@@ -92,6 +93,13 @@ def _source(name: str, counts: dict[str, Any], share: float) -> dict[str, Any]:
         "reasons": _reasons(rejected),
         "rejections": _rejection_sheet(name, rejected, math.ceil(REJECTIONS_SHOWN_PER_REASON * share)),
     }
+
+
+def _most_rejected(tags: Mapping[str, Mapping[str, int]]) -> dict[str, Mapping[str, int]]:
+    """Return the tags whose faces' landmarks were rejected most often, first; those never rejected are left out."""
+    rejected = [(name, shares) for name, shares in tags.items() if shares["rejected"]]
+    rejected.sort(key=lambda item: (-item[1]["rejected"] / item[1]["faces"], item[0]))
+    return dict(rejected[:TAGS_SHOWN])
 
 
 def _by_yield(groups: dict[str, dict[str, int]]) -> list[tuple[str, dict[str, int]]]:

@@ -10,7 +10,7 @@ from pipeline.metrics.intervals import Estimate
 from pipeline.report.figures import plain, rounded
 
 # Shown as tables of their own, not among the numbers.
-_APART = ("seeds", "attributes", "condition_swap")
+_APART = ("seeds", "condition_swap")
 _BY = "by_"
 _UNITS = {
     "relative_pixels": "part of what lies between two faces, pixels",

@@ -44,6 +44,7 @@ class Evaluation:
 
     metrics: dict[str, dict[str, Any]] = field(default_factory=dict)
     not_measured: dict[str, dict[str, str]] = field(default_factory=dict)
+    attributes: dict[str, dict[str, Any]] = field(default_factory=dict)
     translated: list[Row] = field(default_factory=list)
     copies: list[Row] = field(default_factory=list)
     tags: list[Row] = field(default_factory=list)
@@ -66,6 +67,7 @@ def run(experiment: str) -> None:
     parts.write_rows(folder / "translated.parquet", shown.translated, parts.TRANSLATED)
     parts.write_rows(folder / "copies.parquet", shown.copies, COPIES)
     parts.write_rows(folder / "tags.parquet", shown.tags, parts.TAGS)
+    parts.write_json(folder / "attributes.json", shown.attributes)
     parts.write_json(folder / "not_measured.json", shown.not_measured)
     parts.write_json(METRICS / f"{experiment}.json", shown.metrics)
 
@@ -94,6 +96,7 @@ def _evaluate_method(method: Method, dataset: Dataset, params: Params, seed: int
             measured = measure(case)
             name = case.translation.name
             result.metrics[name], result.not_measured[name] = measured.metrics, measured.not_measured
+            result.attributes[name] = measured.attributes
             result.translated += _rows(case, measured)
             result.copies += copy_rows(case.translation, case.of, case.to, measured.copies)
     return result

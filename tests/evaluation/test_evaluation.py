@@ -75,13 +75,15 @@ def test_what_cannot_be_measured_says_why(data: Dataset) -> None:
 
 
 def test_a_network_that_is_here_measures_everything_that_features_can(data: Dataset) -> None:
-    metrics = measure(case(data, data.domains["anime"].images[-6:], judges=TAGGER)).metrics
+    measured = measure(case(data, data.domains["anime"].images[-6:], judges=TAGGER))
+    metrics = measured.metrics
     for name in ("kid", "fid", "precision", "recall", "density", "coverage", "copies"):
         assert "value" in metrics[f"{name}_tagger"]
     assert metrics["fid_tagger"]["images"] == 6
     assert "fid_dlib_resnet128" not in metrics, "it was trained to overlook what FID is asked for"
-    assert metrics["attributes"]["bright"]["unit"] == "probability"
-    assert metrics["attributes"]["brightness"]["verdict"] in ("kept", "undecided")
+    assert measured.attributes["bright"]["unit"] == "probability"
+    assert measured.attributes["brightness"]["verdict"] in ("kept", "undecided")
+    assert metrics["mismatched_attributes"] == {"value": 0, "of": 0}, "noise has nothing that should be kept"
 
 
 def test_noise_holds_no_face_and_real_faces_stand_beside_it(data: Dataset) -> None:

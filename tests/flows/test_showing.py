@@ -78,7 +78,7 @@ def test_every_number_of_the_metrics_is_a_row_named_by_its_place() -> None:
             "fid_tagger": {"value": 31.25, "images": 25},
             "color_consistency": {"skin": {"value": None, "low": None, "high": None, "compared": 0}},
             "copies_pixels": {"value": 0.1, "low": 0, "high": 0.2, "of": 25, "held_out": {"value": 0.0}},
-            "attributes": {"yaw": {"source": 1.0}},
+            "by_tag": {"smiling": {"value": 1.0}},
             "seeds": {"kid_tagger": {"mean": 0.05, "low": 0.04, "high": 0.06, "n": 3}},
             "median": None,
         }

@@ -56,10 +56,6 @@ def numbers(kid: float, reach: float = 0.005) -> dict[str, Any]:
             for condition in ("landmarks", "colors")
             for unit in ("pixels", "delta_e", "relative_pixels", "relative_delta_e")
         },
-        "attributes": {
-            "yaw": attribute("kept", mismatch=False),
-            "long_hair": attribute("moved towards the target", mismatch=True),
-        },
     }
 
 
@@ -68,6 +64,12 @@ def write_measured(name: str, metrics: Mapping[str, Any], missing: Mapping[str, 
     parts.write_json(Path("metrics") / f"{name}.json", metrics)
     unmeasured = missing if missing is not None else dict.fromkeys(metrics, MISSING)
     parts.write_json(Path("samples") / name / "not_measured.json", unmeasured)
+    attributes = {
+        "yaw": attribute("kept", mismatch=False),
+        "long_hair": attribute("moved towards the target", mismatch=True),
+    }
+    translated = {way: attributes for way, numbers in metrics.items() if "one_face" in numbers}
+    parts.write_json(Path("samples") / name / "attributes.json", translated)
 
 
 def write_samples(name: str, faces: int = 4, size_px: int = 32, way: str = WAY, seed: int = 0) -> None:

@@ -249,7 +249,7 @@ def test_each_seed_is_a_training_of_its_own(tmp_path: Path, name: str) -> None:
     write_dataset(tmp_path / "dataset", name, steps=2, seeds=[3])
     _train(tmp_path, "one")
     both, one = _outputs(tmp_path, "both"), _outputs(tmp_path, "one")
-    networks = [path.removeprefix("weights/seed-3/") for path in one if path.startswith("weights")]
+    networks = [path.removeprefix("weights/seed-3/") for path in one if path.startswith("weights/seed-3/")]
     for network in networks:
         assert both[f"weights/seed-3/{network}"] == one[f"weights/seed-3/{network}"]
         assert both[f"weights/seed-3/{network}"] != both[f"weights/seed-0/{network}"]
