@@ -446,6 +446,11 @@ class Params(Section):
                     f"experiments.{name}.perceptual_weights: {tagger!r} is not one of the "
                     "experiments with method: tagger"
                 )
+            generator = getattr(experiment, "generated_by", None)
+            if generator is not None and generator not in {*self.experiments} - {name}:
+                raise ValueError(
+                    f"experiments.{name}.generated_by: {generator!r} is not one of the other experiments"
+                )
             for domain in experiment.domains:
                 if domain not in self.domains:
                     known = ", ".join(self.domains) or "none"

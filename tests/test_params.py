@@ -31,6 +31,13 @@ def test_no_sources_and_no_experiments_are_valid(tmp_path: Path) -> None:
     assert load_params(params_with(tmp_path, **none, metrics={"tagger": "none"})).sources == {}
 
 
+def test_generated_faces_come_from_another_experiment(tmp_path: Path) -> None:
+    who = {"method": "recogniser", "domains": ["photo", "anime"], "size_px": 64, "steps": 1}
+    none = {"experiments": {"who": {**who, "generated_by": "nobody"}}, "metrics": {"tagger": "none"}}
+    said = message(params_with(tmp_path, **none))
+    assert "experiments.who.generated_by: 'nobody' is not one of the other experiments" in said
+
+
 @pytest.mark.parametrize("name", ["demo-cyclegan", "unknown"])
 def test_outputs_are_measured_by_a_tagger_and_no_other_experiment(tmp_path: Path, name: str) -> None:
     said = message(params_with(tmp_path, metrics={"tagger": name}))

@@ -17,7 +17,7 @@ import numpy as np
 from pipeline.datasets.arrays import Dataset, DomainArrays
 from pipeline.errors import UserError
 from pipeline.methods.recogniser import Recogniser
-from pipeline.metrics.verification import Pairs, rank_1, verification
+from pipeline.metrics.verification import Pairs, pairs_of, rank_1, verification
 
 FARS = (1e-2, 1e-3)
 _THIRDS = ("darkest", "middle", "brightest")
@@ -99,9 +99,7 @@ def _claims(scores: np.ndarray, labels: np.ndarray) -> Pairs:
     """Return every probe compared with every person."""
     probes, people = scores.shape
     first, second = np.repeat(labels, people), np.tile(np.arange(people), probes)
-    order = np.argsort(-scores.ravel(), kind="stable")
-    first, second = first[order], second[order]
-    return Pairs(scores.ravel()[order], first == second, first, second, people)
+    return pairs_of(scores.ravel(), first, second, people)
 
 
 def _counts(dataset: Dataset, method: Recogniser, own: _Probes) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from pipeline import parts
 from pipeline.datasets.arrays import DATASETS, PAIRS_NAME
 from pipeline.errors import UserError
 from pipeline.experiments import Experiment, as_dict, read_experiment
+from pipeline.experiments.common import Classifying
 from pipeline.report import sheets, tables
 from pipeline.report.comparison import in_pieces, titled
 from pipeline.report.measured import MODELS, SAMPLES, read_attributes, read_metrics, read_missing
@@ -55,6 +56,9 @@ def gather(name: str, options: Mapping[str, Any], share: float = 1.0) -> dict[st
         "options": as_dict(experiment),
         "changed": list(_changed(experiment)),
         "steps": steps,
+        "seen_of": "all its domains"
+        if isinstance(experiment, Classifying)
+        else "each domain that it learns from",
         "images_seen": steps * experiment.batch_size * experiment.accumulate,
         "selected": list(_selected(model / "weights", experiment.seeds)),
         "grids": _grids(grids, share),
