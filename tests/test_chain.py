@@ -198,7 +198,7 @@ def test_what_has_not_run_yet_is_named_and_keeps_nothing_else_back(workspace) ->
     assert f"{', '.join(EXPERIMENTS)}: not trained and measured yet" in page
 
 
-@pytest.mark.parametrize("stage", ["crawl", "detect"])
+@pytest.mark.parametrize("stage", [pytest.param("crawl", marks=pytest.mark.long), "detect"])
 def test_killed_in_the_middle_and_started_again_it_ends_the_same(
     finished: Workspace, workspace, stage: str
 ) -> None:
@@ -291,6 +291,7 @@ def test_a_changed_experiment_is_trained_alone(finished: Workspace, tmp_path: Pa
     assert "Running stage 'train@small-cyclegan'" not in said
 
 
+@pytest.mark.long
 def test_a_source_of_another_domain_retrains_nothing(finished: Workspace, tmp_path: Path) -> None:
     grown = Workspace.copy(finished, tmp_path / "grown")
     sources = grown.params()["sources"]

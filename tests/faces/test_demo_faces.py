@@ -19,7 +19,7 @@ def cartoons() -> Measured:
 
 @pytest.fixture(scope="module")
 def people() -> Measured:
-    return measure("portrait", 100)
+    return measure("portrait", 64)
 
 
 @pytest.mark.parametrize("style", ["cartoons", "people"])

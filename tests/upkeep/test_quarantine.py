@@ -364,7 +364,7 @@ def killed(step: str, point: str) -> None:
     assert done.returncode == -signal.SIGKILL, done.stderr
 
 
-@pytest.mark.parametrize("point", [long("noted"), "lock", "amid", long("after")])
+@pytest.mark.parametrize("point", [long("noted"), long("lock"), "amid", long("after")])
 def test_a_hold_that_was_killed_is_brought_to_its_end(project: Project, point: str) -> None:
     killed("hold", point)
     (held,) = quarantine.all_held()
