@@ -24,7 +24,7 @@ class Workspace:
         folder.mkdir(parents=True)
         ignore = shutil.ignore_patterns("__pycache__")
         shutil.copytree(REPOSITORY / "pipeline", folder / "pipeline", ignore=ignore)
-        for name in ("dvc.yaml", ".dvcignore", "params.yaml", "takedowns.csv"):
+        for name in ("dvc.yaml", ".dvcignore", "params.yaml", "ratings.csv", "takedowns.csv"):
             shutil.copy(REPOSITORY / name, folder)
         for kept in REPOSITORY.glob("**/.gitkeep"):
             copied = folder / kept.relative_to(REPOSITORY)

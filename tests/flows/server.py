@@ -168,7 +168,8 @@ def workspace_with(folder: Path, flows: str, deployments: list[dict[str, Any]], 
     (folder / "prefect.yaml").write_text(yaml.safe_dump({"deployments": deployments}))
     params = yaml.safe_load((REPOSITORY / "params.yaml").read_text())
     sources = {name: {**params["sources"]["demo-portraits"], "count": 2} for name in schedules}
-    params |= {"sources": sources, "experiments": {}, "schedules": {"timezone": "UTC", **schedules}}
+    params |= {"sources": sources, "experiments": {}, "metrics": {"tagger": "none"}}
+    params["schedules"] = {"timezone": "UTC", **schedules}
     (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     return folder
 
