@@ -19,6 +19,7 @@ from skimage.color import rgb2lab
 from pipeline.claims.arms import Arm, Trained, measured
 from pipeline.claims.cutting import aligned, dataset, in_splits
 from pipeline.claims.lab import Lab
+from pipeline.claims.options import cyclegan, pix2pix
 from pipeline.claims.rendered import render
 from pipeline.claims.verdicts import Expected, Finding, compare, missing
 from pipeline.datasets.arrays import DomainArrays
@@ -37,6 +38,7 @@ from pipeline.metrics.ssim import ssim_per_image
 _TEST = 0.2
 _BATCH = 4
 _PAIRED = 3
+_DOMAINS = ("photo", "anime")
 _KNOWN = ("skin", "hair", "left_eye", "right_eye")
 _SEARCH = Search("cartoon", ("animeface",))
 _GEOMETRY: tuple[tuple[str, str, Expected], ...] = (
@@ -154,38 +156,11 @@ def arrays_of(lab: Lab, size_px: int) -> Path:
 
 
 def _cyclegan(lab: Lab, arrays: Path, size_px: int, **options: Any) -> Arm:
-    effort = lab.effort
-    return Arm(
-        arrays,
-        {
-            "method": "cyclegan",
-            "domains": ["photo", "anime"],
-            "size_px": size_px,
-            "steps": effort.steps if size_px == effort.size_px else effort.large_steps,
-            "augment": {"enlarge": 1.0},
-            "generator": {"width": effort.width, "blocks": effort.blocks, "upsample": "resize"},
-            "discriminator": {"width": effort.width, "layers": 2},
-            **options,
-        },
-    )
+    return Arm(arrays, cyclegan(lab.effort, _DOMAINS, size_px, **options))
 
 
 def _pix2pix(lab: Lab, arrays: Path, **options: Any) -> Arm:
-    """Return pix2pix with three times the steps, of which each costs a quarter of CycleGAN's."""
-    effort = lab.effort
-    return Arm(
-        arrays,
-        {
-            "method": "pix2pix",
-            "domains": ["photo", "anime"],
-            "size_px": effort.large_px,
-            "steps": _PAIRED * effort.large_steps,
-            "augment": {"enlarge": 1.0},
-            "generator": {"width": effort.width},
-            "discriminator": {"width": effort.width, "layers": 2},
-            **options,
-        },
-    )
+    return Arm(arrays, pix2pix(lab.effort, _DOMAINS, lab.effort.large_px, _PAIRED, **options))
 
 
 def _geometry(trained: Trained) -> Mapping[str, float]:

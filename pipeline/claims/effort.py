@@ -27,6 +27,10 @@ class Effort:
     blocks: int
     photographs: int | None = None
 
+    def steps_at(self, size_px: int) -> int:
+        """Return the steps of a training on images of this side."""
+        return self.steps if size_px == self.size_px else self.large_steps
+
 
 SMALL = Effort(
     name="small",

@@ -16,6 +16,7 @@ import pandas as pd
 from pipeline.claims.arms import Arm, Trained, measured
 from pipeline.claims.cutting import aligned, dataset, in_splits, whole
 from pipeline.claims.lab import Lab
+from pipeline.claims.options import cyclegan
 from pipeline.claims.rendered import Faces, render
 from pipeline.claims.ultrasound_like import ultrasound_like
 from pipeline.claims.verdicts import Finding, compare
@@ -61,17 +62,7 @@ def matched(lab: Lab) -> list[Finding]:
 
 
 def _cyclegan(lab: Lab, **options: Any) -> dict[str, Any]:
-    effort = lab.effort
-    return {
-        "method": "cyclegan",
-        "domains": ["ultrasound", "baby"],
-        "size_px": effort.size_px,
-        "steps": effort.steps,
-        "augment": {"enlarge": 1.0},
-        "generator": {"width": effort.width, "blocks": effort.blocks, "upsample": "resize"},
-        "discriminator": {"width": effort.width, "layers": 2},
-        **options,
-    }
+    return cyclegan(lab.effort, ("ultrasound", "baby"), lab.effort.size_px, **options)
 
 
 def _photographs(lab: Lab) -> Path:

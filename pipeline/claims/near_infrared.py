@@ -16,6 +16,7 @@ from pipeline import images, weights
 from pipeline.claims.arms import Arm, Trained, measured, trained
 from pipeline.claims.cutting import aligned, dataset
 from pipeline.claims.lab import Lab
+from pipeline.claims.options import cyclegan
 from pipeline.claims.photographs import folder_of
 from pipeline.claims.rendered import Faces
 from pipeline.claims.verdicts import Expected, Finding, compare, missing
@@ -104,17 +105,7 @@ def _generators(lab: Lab) -> dict[str, Arm]:
 
 
 def _cyclegan(lab: Lab, **options: Any) -> dict[str, Any]:
-    effort = lab.effort
-    return {
-        "method": "cyclegan",
-        "domains": ["vis", "nir"],
-        "size_px": effort.large_px,
-        "steps": effort.large_steps,
-        "augment": {"enlarge": 1.0},
-        "generator": {"width": effort.width, "blocks": effort.blocks, "upsample": "resize"},
-        "discriminator": {"width": effort.width, "layers": 2},
-        **options,
-    }
+    return cyclegan(lab.effort, ("vis", "nir"), lab.effort.large_px, **options)
 
 
 def _unpaired(lab: Lab, equalize: bool) -> Path:

@@ -18,6 +18,7 @@ from pipeline import images
 from pipeline.claims.arms import Arm, Trained, measured
 from pipeline.claims.cutting import dataset, in_splits
 from pipeline.claims.lab import Lab
+from pipeline.claims.options import cyclegan
 from pipeline.claims.photographs import folder_of
 from pipeline.claims.rendered import Faces
 from pipeline.claims.ultrasound_like import OCCLUDERS, Occluder, ultrasound_like
@@ -74,22 +75,13 @@ def _lpips() -> tuple[Lpips | None, str]:
 
 
 def _options(lab: Lab, method: str) -> dict[str, Any]:
-    effort = lab.effort
-    resnet = {
-        "generator": {"width": effort.width, "blocks": effort.blocks, "upsample": "resize"},
-        "discriminator": {"width": effort.width},
-    }
-    # Two layers fewer than the paper's at 256 px leave the discriminators something to look at.
-    seen = {"width": effort.width, "global_layers": 5, "local_layers": 3}
-    own = {"generator": {"width": effort.width}, "discriminator": seen} if method == "ugatit" else resnet
-    return {
-        "method": method,
-        "domains": ["ultrasound", "baby"],
-        "size_px": effort.large_px,
-        "steps": effort.large_steps,
-        "augment": {"enlarge": 1.0},
-        **own,
-    }
+    width = lab.effort.width
+    own: dict[str, Any] = {"method": method, "discriminator": {"width": width}}
+    if method == "ugatit":
+        # Two layers fewer than the paper's at 256 px leave the discriminators something to look at.
+        seen = {"width": width, "global_layers": 5, "local_layers": 3}
+        own |= {"generator": {"width": width}, "discriminator": seen}
+    return cyclegan(lab.effort, ("ultrasound", "baby"), lab.effort.large_px, **own)
 
 
 def _hidden_babies(lab: Lab) -> Path:

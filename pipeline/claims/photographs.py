@@ -1,4 +1,4 @@
-"""The real pictures that some claims are about; without them these claims are not measured."""
+"""Where the real pictures for claims, tests and benchmarks lie; they are never part of the repository."""
 
 from __future__ import annotations
 
@@ -12,7 +12,13 @@ _BESIDE = Path(__file__).parents[3] / "shared" / "images"
 
 def folder_of(name: str) -> Path:
     """Return a folder of real pictures, such as `identity/baby`; raise `NotMeasured` where it is missing."""
-    folder = Path(os.environ.get("LIKENESS_IMAGES", _BESIDE)) / name
-    if not folder.is_dir():
+    pictures = find_real_pictures()
+    if pictures is None or not (pictures / name).is_dir():
         raise NotMeasured(f"pictures missing: set LIKENESS_IMAGES to the folder that has {name}")
-    return folder
+    return pictures / name
+
+
+def find_real_pictures() -> Path | None:
+    """Return the folder that LIKENESS_IMAGES names, by default ../shared/images; None where it is missing."""
+    folder = Path(os.environ.get("LIKENESS_IMAGES", _BESIDE))
+    return folder if folder.is_dir() else None

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from pipeline.datasets.arrays import Dataset, DomainArrays
@@ -21,7 +22,8 @@ _BATCH = 16
 class Translation:
     """Test faces of the domain `of`, translated to the domain `to`; images are N×S×S×3 uint8 RGB.
 
-    `truth` is what each output should be, where that is known, and `compared` names what is compared with it.
+    `truth` is what each output should be, where that is known, and `compared` names what is compared with it;
+    `partners` are the truth's places in the domain `to`, where it is other faces.
     """
 
     of: str
@@ -31,6 +33,7 @@ class Translation:
     truth: np.ndarray | None
     compared: np.ndarray | None
     asks_colors: bool
+    partners: np.ndarray | None = None
 
     @property
     def name(self) -> str:
@@ -57,7 +60,7 @@ def translations(method: Translator, dataset: Dataset) -> Iterator[Translation]:
         elif way.truth == "pair":
             truth, compared = to.images[partners], outputs
         truth = None if truth is None else np.array(truth)
-        yield Translation(way.of, way.to, faces, outputs, truth, compared, way.asks_colors)
+        yield Translation(way.of, way.to, faces, outputs, truth, compared, way.asks_colors, partners)
 
 
 def usable_faces(dataset: Dataset, domain: str, split: str) -> np.ndarray:
@@ -81,7 +84,8 @@ def _run(
 ) -> np.ndarray:
     device, starts = method.device(), range(0, len(faces), _BATCH)
     batches = (method.inputs(domain, faces[start : start + _BATCH]) for start in starts)
-    return np.concatenate([to_images(make(inputs.to(device))) for inputs in batches])
+    with torch.inference_mode():
+        return np.concatenate([to_images(make(inputs.to(device))) for inputs in batches])
 
 
 def _needs_landmarks(dataset: Dataset) -> bool:

@@ -68,8 +68,9 @@ def always(_: int) -> bool:
 class Phase:
     """One update within a step: the weighted losses whose sum is minimised, and by which optimisers.
 
-    `frozen` networks pass gradients on and keep none; `when` says in which steps the phase takes place; `after` runs
-    when the weights have moved.
+    `frozen` networks pass gradients on and keep none; `when` says in which steps the phase takes place; `clip_norm` is
+    the largest norm that all its gradients together may have; `after` runs when the weights have moved. Without
+    optimisers a phase only looks: its losses are computed without gradients, and noted.
     """
 
     name: str
@@ -77,7 +78,11 @@ class Phase:
     losses: Callable[[Turn], Losses]
     frozen: tuple[str, ...] = ()
     when: Callable[[int], bool] = field(default=always)
+    clip_norm: float | None = None
     after: Callable[[], None] | None = None
+
+
+Truth = Literal["way_back", "itself", "pair", "none"]
 
 
 @dataclass(frozen=True)
@@ -90,7 +95,7 @@ class Way:
 
     of: str
     to: str
-    truth: Literal["way_back", "itself", "pair", "none"]
+    truth: Truth
     asks_colors: bool = True
 
 
@@ -169,6 +174,7 @@ class Translator(Method):
     def __init__(self, experiment: Experiment) -> None:
         super().__init__(experiment)
         self.source, self.target = experiment.domains
+        self._has_true_pairs = experiment.pairing == "pair_id"
 
     @property
     def draws(self) -> Draws:
@@ -178,6 +184,15 @@ class Translator(Method):
     @abstractmethod
     def ways(self) -> Sequence[Way]:
         """Return the translations that the method is for, the one it is named for first."""
+
+    def both_ways(self) -> Sequence[Way]:
+        """Return both ways, compared with the partners where `pair_id` knows them, else after the way back."""
+        truth: Truth = "pair" if self._has_true_pairs else "way_back"
+        return (Way(self.source, self.target, truth), Way(self.target, self.source, truth))
+
+    def one_way(self) -> Sequence[Way]:
+        """Return the way to the target, compared with the partners where `pair_id` knows them, else with nothing."""
+        return (Way(self.source, self.target, "pair" if self._has_true_pairs else "none"),)
 
     def inputs(self, domain: DomainArrays, indices: np.ndarray) -> Tensor:
         """Return what `translate` takes for these faces of a domain."""
@@ -208,25 +223,53 @@ def train_step(method: Method, turns: Sequence[Turn], arithmetic: Arithmetic = A
     for phase in method.phases():
         if not phase.when(turns[0].step):
             continue
-        optimizers = [method.optimizers[name] for name in phase.optimizers]
-        for optimizer in optimizers:
-            optimizer.zero_grad(set_to_none=True)
-        with frozen(method.networks[name] for name in phase.frozen):
-            for turn in turns:
-                with arithmetic.autocast():
-                    losses = phase.losses(turn)
-                arithmetic.backward(torch.stack(list(losses.values())).sum() / len(turns))
-                for name, loss in losses.items():
-                    seen.setdefault(name, []).append(loss.detach())
-        for optimizer in optimizers:
-            arithmetic.average([weights for group in optimizer.param_groups for weights in group["params"]])
-            optimizer.step()
+        for losses in (_learn if phase.optimizers else _look)(method, phase, turns, arithmetic):
+            for name, loss in losses.items():
+                seen.setdefault(name, []).append(loss.detach())
         if phase.after is not None:
             phase.after()
     for turn in turns:
         for name, value in turn.logged.items():
             seen.setdefault(name, []).append(value)
     return {name: torch.stack(values).mean() for name, values in seen.items()}
+
+
+def _learn(method: Method, phase: Phase, turns: Sequence[Turn], arithmetic: Arithmetic) -> list[Losses]:
+    optimizers = [method.optimizers[name] for name in phase.optimizers]
+    for optimizer in optimizers:
+        optimizer.zero_grad(set_to_none=True)
+    found = []
+    with frozen(method.networks[name] for name in phase.frozen):
+        for turn in turns:
+            with arithmetic.autocast():
+                losses = phase.losses(turn)
+            arithmetic.backward(torch.stack(list(losses.values())).sum() / len(turns))
+            found.append({name: loss.detach() for name, loss in losses.items()})
+    moved = [
+        weights for optimizer in optimizers for group in optimizer.param_groups for weights in group["params"]
+    ]
+    arithmetic.average(moved)
+    if phase.clip_norm is not None:
+        nn.utils.clip_grad_norm_(moved, phase.clip_norm)
+    for optimizer in optimizers:
+        optimizer.step()
+    return found
+
+
+@torch.no_grad()
+def _look(_: Method, phase: Phase, turns: Sequence[Turn], arithmetic: Arithmetic) -> list[Losses]:
+    found = []
+    for turn in turns:
+        with arithmetic.autocast():
+            found.append(phase.losses(turn))
+    return found
+
+
+@contextmanager
+def gradients() -> Iterator[None]:
+    """Allow gradients, even where outputs are sampled; what comes from outside must be cloned in the block."""
+    with torch.inference_mode(False), torch.enable_grad():
+        yield
 
 
 @contextmanager

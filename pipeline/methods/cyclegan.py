@@ -175,8 +175,8 @@ class CycleGan(Translator):
         return network(told) if guide is None else network(told, guide)
 
     def ways(self) -> Sequence[Way]:
-        """Return both ways, compared with the input after the way back."""
-        return (Way(self.source, self.target, "way_back"), Way(self.target, self.source, "way_back"))
+        """Return both ways."""
+        return self.both_ways()
 
     def inputs(self, domain: DomainArrays, indices: np.ndarray) -> Tensor:
         """Return the images of these faces and the planes of their conditions, as `translate` takes them."""

@@ -112,8 +112,8 @@ class DiscoGan(Translator):
             return self.networks[f"discriminator_{role}"](images.float())
 
     def ways(self) -> Sequence[Way]:
-        """Return both ways, compared with the input after the way back."""
-        return (Way(self.source, self.target, "way_back"), Way(self.target, self.source, "way_back"))
+        """Return both ways."""
+        return self.both_ways()
 
     @torch.no_grad()
     def translate(self, inputs: Tensor, to: str) -> Tensor:

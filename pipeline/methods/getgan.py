@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from pipeline.datasets.loading import Batch
 from pipeline.experiments import unpaired
-from pipeline.methods.base import Losses, Phase, Translator, Turn, Way, adam
+from pipeline.methods.base import Losses, Phase, Translator, Turn, Way, adam, gradients
 from pipeline.methods.cyclegan import DISCRIMINATORS, initialise_together
 from pipeline.methods.losses import judged_lsgan, l1, lsgan
 from pipeline.methods.pool import image_pools
@@ -191,8 +191,8 @@ class GetGan(Translator):
         return gradient_weight(gradient, is_full=self.options.weight_range == "full")
 
     def ways(self) -> Sequence[Way]:
-        """Return both ways, compared with the input after the way back."""
-        return (Way(self.source, self.target, "way_back"), Way(self.target, self.source, "way_back"))
+        """Return both ways."""
+        return self.both_ways()
 
     @torch.no_grad()
     def translate(self, inputs: Tensor, to: str) -> Tensor:
@@ -232,9 +232,9 @@ def reconstruction_gradient(way_back: nn.Module, source: Tensor, fake: Tensor) -
 
     It is computed in float32 whatever the precision of the training, and leaves no gradient on any network.
     """
-    with torch.enable_grad(), torch.autocast(device_type=source.device.type, enabled=False):
-        leaf = fake.detach().float().requires_grad_()
-        difference = F.l1_loss(way_back(leaf), source.float(), reduction="sum")
+    with gradients(), torch.autocast(device_type=source.device.type, enabled=False):
+        leaf = fake.detach().float().clone().requires_grad_()
+        difference = F.l1_loss(way_back(leaf), source.float().clone(), reduction="sum")
         return torch.autograd.grad(difference, leaf)[0]
 
 

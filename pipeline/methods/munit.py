@@ -109,8 +109,8 @@ class Munit(Translator):
         ).sum()
 
     def ways(self) -> Sequence[Way]:
-        """Return both ways, compared with the input after the way back."""
-        return (Way(self.source, self.target, "way_back"), Way(self.target, self.source, "way_back"))
+        """Return both ways."""
+        return self.both_ways()
 
     def translate(self, inputs: Tensor, to: str) -> Tensor:
         """Return Bx3xSxS images of one domain as images of the other, `to`, all in one style.

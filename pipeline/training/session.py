@@ -111,7 +111,8 @@ class Session:
         devices = [self._machine.device] if self._machine.device.type == "cuda" else []
         with torch.random.fork_rng(devices), self._averages.in_place(self.method):
             torch.manual_seed(self.seed)
-            columns = self.method.sample_columns(self._sampled)
+            with torch.inference_mode():
+                columns = self.method.sample_columns(self._sampled)
             if score is not None:
                 self._keep_best(score(self.method, self._dataset))
         for folder in (self.folder / "samples", out):

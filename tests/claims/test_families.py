@@ -24,7 +24,7 @@ from tests.claims.conftest import draw
         (faithful.matched, 2),
         (cartoons.plane_default, 2),
         (cartoons.color_distribution, 1),
-        (memory.memorised, 3),
+        (memory.memorised, 4),
     ],
 )
 def test_claims_about_rendered_faces(lab: Lab, run, measures: int):
