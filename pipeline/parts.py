@@ -163,6 +163,7 @@ TRANSLATED = pa.schema(
         ("input", pa.binary()),
         ("output", pa.binary()),
         ("truth", pa.binary()),
+        ("truth_face_id", pa.string()),
         ("nearest", pa.binary()),
         ("nearest_face_id", pa.string()),
         ("nearest_distance", pa.float32()),

@@ -14,6 +14,8 @@ from benchmarks.real_pictures import REPOSITORY
 from pipeline.params import Params, load_params
 from pipeline.workbench.recipes import enable
 from tests.test_recipes_recognition import RECIPES as RECOGNITION
+from tests.test_recipes_surgery import DEMO
+from tests.test_recipes_surgery import RECIPES as SURGERY
 
 RECIPES = {path.stem: yaml.safe_load(path.read_text()) for path in (REPOSITORY / "recipes").glob("*.yaml")}
 NIR = {"method": "cyclegan", "domains": ("vis", "nir"), "per_subject": {"min": 3, "max": 8}, "epochs": 200}
@@ -114,7 +116,7 @@ def place(in_folder: Path) -> Path:
 
 def test_every_experiment_is_one_recipe_of_its_own_name() -> None:
     with_experiments = {name for name, content in RECIPES.items() if content.get("experiments")}
-    assert with_experiments - set(RECOGNITION) == set(EXPERIMENTS)
+    assert with_experiments - {*RECOGNITION, *SURGERY, DEMO} == set(EXPERIMENTS)
     assert all(list(RECIPES[name]["experiments"]) == [name] for name in EXPERIMENTS)
 
 

@@ -21,6 +21,7 @@ from pipeline.crawl.references import ImageRef
 from pipeline.crawl.run import Settings, Summary, crawl
 from pipeline.datasets.arrays import ROWS, write_domain
 from pipeline.errors import UserError
+from pipeline.evaluation.copies import COPIES
 from pipeline.stages.crawl import state_path
 from pipeline.takedowns import Takedown, Takedowns, add_lines, load_takedowns
 from pipeline.upkeep.removal import take_down
@@ -286,8 +287,12 @@ def write_remains(place: str) -> Path:
     elif "rows" in path.name:
         parts.write_rows(path, [{**face(1), "split": "train"}], ROWS)
     elif path.name == "translated.parquet":
-        nearest = {"face_id": face(0)["face_id"], "nearest_face_id": face(1)["face_id"]}
-        parts.write_rows(path, [nearest], parts.TRANSLATED)
+        shown = "truth_face_id" if "truth" in path.parent.name else "nearest_face_id"
+        row = {"face_id": face(0)["face_id"], shown: face(1)["face_id"]}
+        parts.write_rows(path, [row], parts.TRANSLATED)
+    elif path.name == "copies.parquet":
+        row = {"face_id": face(0)["face_id"], "training_face_id": face(1)["face_id"]}
+        parts.write_rows(path, [row], COPIES)
     elif path.suffix == ".parquet":
         parts.write_rows(path, [face(0), face(1)], parts.DETECTIONS)
     elif path.suffix == ".png":
@@ -307,6 +312,8 @@ def write_remains(place: str) -> Path:
         "data/catalogue/faces.parquet",
         "data/datasets/e/photo.rows.parquet",
         "samples/e/translated.parquet",
+        "samples/e-with-truth/translated.parquet",
+        "samples/e/copies.parquet",
         "metrics/e.json",
         "report/index.html",
         "report/explain/picture.png",

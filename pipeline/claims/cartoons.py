@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +18,15 @@ from skimage.color import rgb2lab
 from pipeline.claims.arms import Arm, Trained, measured
 from pipeline.claims.cutting import aligned, dataset, in_splits
 from pipeline.claims.lab import Lab
+from pipeline.claims.marking import marked, usual_box
 from pipeline.claims.options import cyclegan, pix2pix
 from pipeline.claims.rendered import render
 from pipeline.claims.verdicts import Expected, Finding, compare, missing
 from pipeline.datasets.arrays import DomainArrays
 from pipeline.faces import embedding
 from pipeline.faces.detection import Search
-from pipeline.faces.landmarks.dlib_68 import Dlib68
 from pipeline.methods import build_method
 from pipeline.metrics.color_consistency import PARTS, color_consistency
-from pipeline.metrics.enlarging import enlarge
 from pipeline.metrics.kid import kid
 from pipeline.metrics.landmark_consistency import landmark_errors
 from pipeline.metrics.output_faces import look
@@ -166,7 +164,7 @@ def _pix2pix(lab: Lab, arrays: Path, **options: Any) -> Arm:
 def _geometry(trained: Trained) -> Mapping[str, float]:
     """Return how well photographs turned cartoons keep their landmarks, and the same of held-out cartoons."""
     of, to = trained.dataset.domains["photo"], trained.dataset.domains["anime"]
-    box, asked, own = _usual_box(to), of.points[of.indices("test")], to.points[to.indices("test")]
+    box, asked, own = usual_box(to), of.points[of.indices("test")], to.points[to.indices("test")]
     outputs, real = trained.outputs("photo", "anime"), _held_out(to)
     return {
         "error": _landmark_error(outputs, asked, box),
@@ -177,31 +175,12 @@ def _geometry(trained: Trained) -> Mapping[str, float]:
 
 
 def _landmark_error(images: np.ndarray, asked: np.ndarray, box: tuple[float, ...]) -> float:
-    errors = landmark_errors([_marked(image, box) for image in images], list(asked))
+    errors = landmark_errors([marked(image, box) for image in images], list(asked))
     return float(np.median([error for error in errors if error is not None]))
 
 
 def _share_with_face(images: np.ndarray) -> float:
     return float(one_face([seen.faces for seen in look(images, _SEARCH, "none")])["value"])
-
-
-def _usual_box(domain: DomainArrays) -> tuple[float, ...]:
-    """Return the box of the landmarks of the middling training face: aligned faces all lie there."""
-    points = domain.points[domain.indices("train")]
-    edges = np.concatenate([points.min(axis=1), points.max(axis=1)], axis=1)
-    return tuple(np.median(edges, axis=0).tolist())
-
-
-def _marked(image: np.ndarray, box_xyxy: tuple[float, ...]) -> np.ndarray:
-    """Return where dlib puts 68 landmarks in a box: outputs of short trainings are no face to a detector yet."""
-    large, factor = enlarge(image)
-    box = tuple((edge + 0.5) * factor - 0.5 for edge in box_xyxy)
-    return (_dlib()(large, box) + 0.5) / factor - 0.5
-
-
-@cache
-def _dlib() -> Dlib68:
-    return Dlib68()
 
 
 def _colors(trained: Trained) -> Mapping[str, float]:

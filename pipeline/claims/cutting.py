@@ -7,10 +7,11 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
 from pipeline.claims.lab import Lab
 from pipeline.claims.rendered import Faces
-from pipeline.datasets.arrays import write_domain
+from pipeline.datasets.arrays import write_domain, write_pairs
 from pipeline.datasets.crops import reduce
 from pipeline.faces.alignment import eye_similarity, transform
 from pipeline.faces.ibug import eye_centers
@@ -50,18 +51,26 @@ def in_splits(faces: Faces, test: float, parts: int = 1) -> list[Faces]:
     ]
 
 
-def dataset(lab: Lab, name: str, **domains: Faces) -> Path:
-    """Return the folder of a dataset of these domains, written once; `name` says how they were made."""
+def dataset(lab: Lab, name: str, *, paired: bool = False, **domains: Faces) -> Path:
+    """Return the folder of a dataset of these domains, written once; `name` says how they were made.
+
+    Where they are `paired`, the faces at one place of the first two belong together.
+    """
     hashes = {key: _hash(faces) for key, faces in domains.items()}
-    place = lab.once(
-        "arrays", {"name": name, **hashes}, (), lambda folder: _write(folder / "arrays", domains)
-    )
+    what = {"name": name, **({"paired": True} if paired else {}), **hashes}
+    place = lab.once("arrays", what, (), lambda folder: _write(folder / "arrays", domains, paired))
     return place / "arrays"
 
 
-def _write(folder: Path, domains: dict[str, Faces]) -> dict[str, int]:
+def _write(folder: Path, domains: dict[str, Faces], paired: bool) -> dict[str, int]:
     for name, faces in domains.items():
         write_domain(folder, name, faces.images, len(faces), faces.images.shape[1], faces.points, faces.rows)
+    if paired:
+        rows = next(iter(domains.values())).rows
+        places = range(len(rows))
+        splits = [row["split"] for row in rows]
+        pairs = {"source": places, "target": places, "split": splits, "distance": [None] * len(rows)}
+        write_pairs(folder, pa.table(pairs))
     return {name: len(faces) for name, faces in domains.items()}
 
 

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import images, weights
+from pipeline import images
 from pipeline.claims.arms import Arm, Trained, measured, trained
 from pipeline.claims.cutting import aligned, dataset
+from pipeline.claims.judges import why_not
 from pipeline.claims.lab import Lab
 from pipeline.claims.options import cyclegan
 from pipeline.claims.photographs import folder_of
@@ -22,7 +23,6 @@ from pipeline.claims.rendered import Faces
 from pipeline.claims.verdicts import Expected, Finding, compare, missing
 from pipeline.datasets.arrays import load_dataset, write_embeddings
 from pipeline.datasets.crops import prepare, reduce
-from pipeline.errors import UserError
 from pipeline.evaluation.recognition import evaluate_recogniser
 from pipeline.evaluation.translations import translate_faces
 from pipeline.experiments.common import Preprocess
@@ -61,7 +61,7 @@ def generators(lab: Lab) -> list[Finding]:
                 sides = {name: numbers[name][key] for name in (better, worse)}
                 findings.append(compare(measure, expected, **sides))
             else:
-                findings.append(missing(measure, _why_not_c()))
+                findings.append(missing(measure, why_not(_PERCEPTUAL)))
     return findings
 
 
@@ -75,7 +75,7 @@ def recognition(lab: Lab) -> list[Finding]:
             f"rank-1 of near-infrared test images, trained with images of generator {name} minus without"
         )
         if name not in arms:
-            findings.append(missing(measure, _why_not_c()))
+            findings.append(missing(measure, why_not(_PERCEPTUAL)))
             continue
         shown = measured(lab, _recogniser(lab, arms[name]), "recognition", _recognised)
         findings.append(
@@ -84,22 +84,10 @@ def recognition(lab: Lab) -> list[Finding]:
     return findings
 
 
-def _why_not_c() -> str:
-    return f"weights missing: type `python -m pipeline weights fetch {_PERCEPTUAL}`"
-
-
-def _has_perceptual() -> bool:
-    try:
-        weights.sha256(_PERCEPTUAL)
-    except UserError:
-        return False
-    return True
-
-
 def _generators(lab: Lab) -> dict[str, Arm]:
     aligned_only, equal = (_unpaired(lab, equalize) for equalize in (False, True))
     arms = {"A": Arm(aligned_only, _cyclegan(lab)), "B": Arm(equal, _cyclegan(lab))}
-    if _has_perceptual():
+    if not why_not(_PERCEPTUAL):
         arms["C"] = Arm(equal, _cyclegan(lab, lambda_perceptual=1.0, perceptual_weights=_PERCEPTUAL))
     return arms
 

@@ -17,6 +17,7 @@ import numpy as np
 from pipeline import images
 from pipeline.claims.arms import Arm, Trained, measured
 from pipeline.claims.cutting import dataset, in_splits
+from pipeline.claims.judges import find_lpips
 from pipeline.claims.lab import Lab
 from pipeline.claims.options import cyclegan
 from pipeline.claims.photographs import folder_of
@@ -24,10 +25,9 @@ from pipeline.claims.rendered import Faces
 from pipeline.claims.ultrasound_like import OCCLUDERS, Occluder, ultrasound_like
 from pipeline.claims.verdicts import Expected, Finding, compare, missing
 from pipeline.datasets.crops import reduce
-from pipeline.errors import UserError
 from pipeline.metrics.psnr import psnr_per_image
 from pipeline.metrics.ssim import WINDOW_PX, ssim_per_image
-from pipeline.networks.lpips import Lpips, load_lpips, lpips_per_image
+from pipeline.networks.lpips import Lpips, lpips_per_image
 
 METHODS = {"getgan": "GET-GAN", "cyclegan": "CycleGAN", "ugatit": "U-GAT-IT"}
 _MEASURES: tuple[tuple[str, str, Expected], ...] = (
@@ -42,7 +42,7 @@ _NO_POINTS = np.full((68, 2), np.nan, np.float32)
 def removed(lab: Lab) -> list[Finding]:
     """Compare GET-GAN with CycleGAN and U-GAT-IT for each class of occluder."""
     arrays = _hidden_babies(lab)
-    network, reason = _lpips()
+    network, reason = find_lpips()
     name = "hidden part" if network is None else "hidden part, with LPIPS"
     numbers = {
         method: measured(
@@ -64,14 +64,6 @@ def removed(lab: Lab) -> list[Finding]:
                 sides = {METHODS[side]: numbers[side][f"{key}, {occluder}"] for side in (getgan, other)}
                 findings.append(compare(measure, expected, **sides))
     return findings
-
-
-def _lpips() -> tuple[Lpips | None, str]:
-    """Return LPIPS with its genuine weights; None and the reason where they are missing."""
-    try:
-        return load_lpips("alex"), ""
-    except UserError as error:
-        return None, str(error)
 
 
 def _options(lab: Lab, method: str) -> dict[str, Any]:

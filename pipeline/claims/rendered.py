@@ -16,8 +16,10 @@ from pipeline.datasets.crops import reduce
 from pipeline.faces.ibug import eye_centers
 from pipeline.parts import atomic_path, write_json
 from pipeline.progress import counter
+from pipeline.sources.demo import cartoons, portraits, surgery
+from pipeline.sources.demo.truth import Picture
 
-Style = Literal["portrait", "cartoon"]
+Style = Literal["portrait", "cartoon", "before", "after"]
 _RENDERED_BY = ("sources/demo", "claims/rendered.py")
 _COLORS = ("skin_rgb", "hair_rgb", "left_eye_rgb", "right_eye_rgb")
 
@@ -47,7 +49,10 @@ class Faces:
 
 
 def render(lab: Lab, style: Style) -> Faces:
-    """Return the rendered pictures of a style that show one face that can be found."""
+    """Return the rendered pictures of a style that show one face that can be found.
+
+    Those of `before` and `after` are of the same cases, in the same order.
+    """
     what = {"style": style, "pictures": lab.effort.pictures, "px": lab.effort.picture_px}
     place = lab.once("rendered", what, _RENDERED_BY, lambda folder: _render(folder, style, lab.effort))
     rows = json.loads((place / "rows.json").read_text(encoding="utf-8"))
@@ -65,12 +70,9 @@ def _render(folder: Path, style: Style, effort: Effort) -> dict[str, int]:
 
 
 def _drawn(style: Style, effort: Effort) -> Iterator[tuple[np.ndarray, np.ndarray, dict[str, Any]]]:
-    from pipeline.sources.demo import cartoons, portraits
-
-    draw = {"portrait": portraits.draw, "cartoon": cartoons.draw}[style]
-    with counter(f"claims: rendering {style}s", effort.pictures, "picture") as progress:
+    with counter(f"claims: rendering, {style}", effort.pictures, "picture") as progress:
         for index in range(effort.pictures):
-            picture = draw(0, index)
+            picture = _draw(style, index)
             progress.update()
             if len(picture.faces) != 1 or not picture.faces[0].findable:
                 continue
@@ -88,3 +90,9 @@ def _drawn(style: Style, effort: Effort) -> Iterator[tuple[np.ndarray, np.ndarra
                 **{name: [int(value) for value in getattr(face, name)] for name in _COLORS},
             }
             yield reduce(picture.pixels, effort.picture_px), points.astype(np.float32), row
+
+
+def _draw(style: Style, index: int) -> Picture:
+    if style == "before" or style == "after":
+        return surgery.draw(0, index, style)
+    return {"portrait": portraits, "cartoon": cartoons}[style].draw(0, index)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pipeline.claims import cartoons, faithful, memory, near_infrared, occlusions
+from pipeline.claims import cartoons, faithful, memory, near_infrared, occlusions, surgery
 from pipeline.claims.lab import Lab
 from pipeline.claims.verdicts import Finding
 
@@ -38,6 +38,44 @@ CLAIMS = (
         "001",
         "GET-GAN takes away what hides a face, which CycleGAN and U-GAT-IT keep.",
         occlusions.removed,
+    ),
+    Claim(
+        "002-autoencoder",
+        "002",
+        "The autoencoder keeps the shape of a face and changes little.",
+        surgery.autoencoder,
+    ),
+    Claim(
+        "002-pix2pix",
+        "002",
+        "pix2pix changes the colour of hair and turns faces into paintings.",
+        surgery.painterly,
+    ),
+    Claim(
+        "002-cyclegan",
+        "002",
+        "CycleGAN changes the colour of lips and skin, and hardly anything else.",
+        surgery.lips_and_skin,
+    ),
+    Claim("002-stargan", "002", "StarGAN changes the shape of faces much.", surgery.face_shape),
+    Claim(
+        "002-attention",
+        "002",
+        "Attention distorts StarGAN's faces, several heads change too much, a raised λ of the way back is no help.",
+        surgery.attention,
+    ),
+    Claim(
+        "002-gan",
+        "002",
+        "The basic GAN is worst in SSIM, PSNR, FID and LPIPS.",
+        surgery.worst,
+    ),
+    Claim("002-style-transfer", "002", "Style transfer changes details too little.", surgery.style_transfer),
+    Claim(
+        "002-starganv2",
+        "002",
+        "StarGAN v2 follows the tone of the skin and changes of contour.",
+        surgery.tone_and_contour,
     ),
     Claim(
         "003-generators",

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from pipeline import parts
 from pipeline.datasets.arrays import ROWS
+from pipeline.datasets.labels import label_faces
 from pipeline.datasets.licences import licence_code
 from pipeline.datasets.matching import match
 from pipeline.datasets.pairing import unpaired
@@ -96,7 +97,7 @@ def of_table(table: pa.Table) -> Candidates:
 
 def select(domains: Mapping[str, Candidates], experiment: Experiment) -> None:
     """Leave out what the experiment cannot or must not use: by licence, landmarks, tags, near-duplicates, subject."""
-    for faces in domains.values():
+    for name, faces in domains.items():
         if experiment.licences:
             faces.leave_out(~has_licence(faces.frame["licence"], experiment.licences), "licence")
         if experiment.needs_landmarks:
@@ -106,9 +107,16 @@ def select(domains: Mapping[str, Candidates], experiment: Experiment) -> None:
                 ~faces.frame["tags"].map(lambda tags: tags is not None and len(tags) > 0), "no_tags"
             )
             faces.leave_out(faces.frame["image_id"].duplicated(keep=False), "not_alone")
+        if experiment.needs_labels and name == experiment.domains[-1]:
+            faces.leave_out(~_has_label(faces, experiment.labels), "no_labels")
     _leave_out_near_duplicates(list(domains.values()))
     for faces in domains.values():
         _limit_subjects(faces, experiment.per_subject)
+
+
+def _has_label(faces: Candidates, labels: Mapping[str, Iterable[str]]) -> pd.Series:
+    tags, titles = (faces.table[column].to_pylist() for column in ("tags", "title"))
+    return pd.Series(label_faces(tags, titles, labels).any(axis=1), faces.frame.index)
 
 
 def match_domains(domains: Mapping[str, Candidates], experiment: Experiment) -> None:

@@ -51,6 +51,22 @@ HEADLINES = {
         "colours", "lower", "ΔE00 between the colours asked and made; 2 is just noticeable"
     ),
     "identity": Headline("identity", "higher", "cosine of the face's embedding before and after"),
+    "own_input_nearest": Headline(
+        "own input nearest",
+        "higher",
+        "share of outputs to which, of all test inputs, their own is the nearest; by chance 1 of their number",
+    ),
+    "relative_change": Headline(
+        "relative change",
+        "none",
+        "how much outputs differ from their inputs as a part of what the truth does: 0 copies the input",
+    ),
+    "profile_distance": Headline(
+        "profile distance",
+        "lower",
+        "how unlike the truth's the parts of the face are that changed, however much: 0 the same, 1 others",
+    ),
+    "change": Headline("change", "none", "mean difference of outputs from their inputs, 0 to 255"),
     "copies": Headline("copies", "lower", "share of outputs suspected to be copies of a training image"),
     "mismatched_attributes": Headline(
         "changed attributes", "lower", "of the attributes that should be kept, how many were not"

@@ -10,6 +10,7 @@ import numpy as np
 
 from pipeline.datasets.arrays import DomainArrays
 from pipeline.evaluation.attributes import attribute_mismatch
+from pipeline.evaluation.changes import Changed, measure_changes
 from pipeline.evaluation.condition_swap import condition_swap
 from pipeline.evaluation.copies import PIXELS, Sets, copy_metrics, find_copies, held_out
 from pipeline.evaluation.features import dlib_resnet128, features_of
@@ -46,6 +47,7 @@ class Measured:
     not_measured: dict[str, str] = field(default_factory=dict)
     landmark_errors: list[float | None] = field(default_factory=list)
     copies: Mapping[str, Memorisation] = field(default_factory=dict)
+    changed: Changed = field(default_factory=Changed)
 
 
 @dataclass(frozen=True)
@@ -90,8 +92,16 @@ def measure(case: Case) -> Measured:
     if attributes:
         metrics["mismatched_attributes"] = _mismatched(attributes)
     copies, without = _copies(case)
+    changed = measure_changes(case.translation, case.inputs, _asked_points(case), case.seed)
     errors = landmark_errors(seen.outputs.points, _asked_points(case))
-    return Measured(metrics | copy_metrics(copies), attributes, missing | unknown | without, errors, copies)
+    return Measured(
+        metrics | copy_metrics(copies) | changed.metrics,
+        attributes,
+        missing | unknown | without | changed.missing,
+        errors,
+        copies,
+        changed,
+    )
 
 
 _Part = tuple[dict[str, Any], dict[str, str]]

@@ -10,10 +10,16 @@ from dataclasses import asdict, fields, is_dataclass
 from typing import Any, get_args, get_origin, get_type_hints
 
 from pipeline.errors import UserError
+from pipeline.experiments.attributes import StarGan
+from pipeline.experiments.autoencoding import Autoencoder, Vae
 from pipeline.experiments.classifying import Tagger
 from pipeline.experiments.common import Experiment, Options
+from pipeline.experiments.diffusing import Diffusion
+from pipeline.experiments.generating import Gan
 from pipeline.experiments.paired import Pix2Pix
 from pipeline.experiments.recognising import Recogniser
+from pipeline.experiments.styles import StarGanV2
+from pipeline.experiments.styling import StyleTransfer
 from pipeline.experiments.unpaired import Cut, CycleGan, DiscoGan, GetGan, Munit, Ugatit
 
 EXPERIMENTS: dict[str, type[Experiment]] = {
@@ -24,10 +30,34 @@ EXPERIMENTS: dict[str, type[Experiment]] = {
     "munit": Munit,
     "cut": Cut,
     "pix2pix": Pix2Pix,
+    "autoencoder": Autoencoder,
+    "vae": Vae,
+    "gan": Gan,
+    "stargan": StarGan,
+    "starganv2": StarGanV2,
+    "style-transfer": StyleTransfer,
+    "diffusion": Diffusion,
     "tagger": Tagger,
     "recogniser": Recogniser,
 }
-AnyExperiment = CycleGan | GetGan | Ugatit | DiscoGan | Munit | Cut | Pix2Pix | Tagger | Recogniser
+AnyExperiment = (
+    CycleGan
+    | GetGan
+    | Ugatit
+    | DiscoGan
+    | Munit
+    | Cut
+    | Pix2Pix
+    | Autoencoder
+    | Vae
+    | Gan
+    | StarGan
+    | StarGanV2
+    | StyleTransfer
+    | Diffusion
+    | Tagger
+    | Recogniser
+)
 
 
 def read_experiment(values: Mapping[str, Any]) -> Experiment:

@@ -157,6 +157,11 @@ class Experiment(Options):
         return False
 
     @property
+    def needs_labels(self) -> bool:
+        """Whether faces of the target without any of the `labels` are of no use."""
+        return False
+
+    @property
     def perceptual_tagger(self) -> str | None:
         """The experiment through whose backbone images are compared, where one is."""
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -22,7 +22,7 @@ from pipeline.networks.discriminators import PatchDiscriminator
 from pipeline.networks.face_features import FaceFeatureGenerator, FaceTrunk
 from pipeline.networks.generators import ResnetGenerator
 from pipeline.networks.inception_resnet_v1 import InceptionResnetV1, load_inception_resnet_v1
-from pipeline.networks.initialise import initialise
+from pipeline.networks.initialise import initialise_together
 
 GENERATORS = ("generator_to_target", "generator_to_source")
 DISCRIMINATORS = ("discriminator_target", "discriminator_source")
@@ -233,16 +233,6 @@ class CycleGan(Translator):
         """Fill the pools again."""
         for role, pool in self.pools.items():
             pool.load_state_dict(state[role], device)
-
-
-def initialise_together(networks: Iterable[nn.Module], generator: torch.Generator) -> None:
-    """Draw the weights of networks, which stand for one, by a generator of their own.
-
-    So a network that has more weights than in another variant does not change how those after it start.
-    """
-    own = torch.Generator().manual_seed(int(torch.randint(2**62, (), generator=generator)))
-    for network in networks:
-        initialise(network, own)
 
 
 def _image(told: Tensor) -> Tensor:

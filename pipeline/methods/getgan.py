@@ -16,13 +16,13 @@ from torch import Tensor, nn
 from pipeline.datasets.loading import Batch
 from pipeline.experiments import unpaired
 from pipeline.methods.base import Losses, Phase, Translator, Turn, Way, adam, gradients
-from pipeline.methods.cyclegan import DISCRIMINATORS, initialise_together
+from pipeline.methods.cyclegan import DISCRIMINATORS
 from pipeline.methods.losses import judged_lsgan, l1, lsgan
 from pipeline.methods.pool import image_pools
 from pipeline.networks.discriminators import PatchDiscriminator
 from pipeline.networks.generators import ResnetGenerator
 from pipeline.networks.getgan import Branch, FeatureGate, SharedEncoder
-from pipeline.networks.initialise import initialise
+from pipeline.networks.initialise import initialise, initialise_together
 
 _EPS = 1e-8
 

@@ -15,6 +15,7 @@ from pipeline.datasets.loading import Batch, Draws, tell
 from pipeline.experiments import paired
 from pipeline.methods.base import Losses, Phase, Translator, Turn, Way, adam, validation_faces
 from pipeline.methods.losses import bce_gan, l1
+from pipeline.methods.validation_pairs import validation_pairs
 from pipeline.networks.discriminators import PatchDiscriminator
 from pipeline.networks.generators import UNetGenerator
 from pipeline.networks.initialise import initialise
@@ -166,7 +167,7 @@ class Pix2Pix(Translator):
     def sample_inputs(self, dataset: Dataset, count: int) -> Batch:
         """Return of validation faces what is told and what their images should be or, of the source's, are."""
         if self.translates_images:
-            source, target = _validation_pairs(dataset, count)
+            source, target = validation_pairs(dataset, count)
             partners = to_tensor(dataset.domains[self.target].images[target])
             return {
                 "source": self.inputs(dataset.domains[self.source], source),
@@ -203,13 +204,3 @@ def swatches(planes: Tensor) -> Tensor:
 
 def _channels(conditions: Sequence[str]) -> int:
     return sum(CHANNELS[name] for name in conditions)
-
-
-def _validation_pairs(dataset: Dataset, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the first pairs of the validation split, of the training split where that is empty: source, target."""
-    if dataset.pairs is None:
-        raise ValueError("the dataset has no pairs")
-    split = dataset.pairs["split"].to_numpy(zero_copy_only=False)
-    rows = np.flatnonzero(split == ("val" if "val" in split else "train"))[:count]
-    source, target = (dataset.pairs[role].to_numpy()[rows] for role in ("source", "target"))
-    return source, target

@@ -37,7 +37,8 @@ class SelfAttention(nn.Module):
             self._split(self.values(features)),
             scale=1.0,
         )
-        return self.gamma * gathered.transpose(2, 3).reshape(features.shape) + features
+        # The sum is laid out in memory as its first term is, and so is what comes after it computed.
+        return features + self.gamma * gathered.transpose(2, 3).reshape(features.shape)
 
     def _split(self, maps: Tensor) -> Tensor:
         """Return BxCxHxW as Bx`heads`x(H*W)x(C/`heads`)."""

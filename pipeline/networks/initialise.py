@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 import torch
@@ -42,6 +42,18 @@ def initialise(network: nn.Module, generator: torch.Generator, scheme: Scheme = 
     for module in modules:
         if isinstance(module, OwnStart):
             module.start(generator)
+
+
+def initialise_together(
+    networks: Iterable[nn.Module], generator: torch.Generator, scheme: Scheme = "normal"
+) -> None:
+    """Draw the weights of networks, which stand for one, by a generator of their own.
+
+    So a network that has more weights than in another variant does not change how those after it start.
+    """
+    own = torch.Generator().manual_seed(int(torch.randint(2**62, (), generator=generator)))
+    for network in networks:
+        initialise(network, own, scheme)
 
 
 def _drawn(module: nn.Module) -> Iterator[nn.Module]:

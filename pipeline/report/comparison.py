@@ -10,16 +10,18 @@ from typing import Any
 
 from pipeline.evaluation.headlines import HEADLINES, Headline, estimates, headline, label
 from pipeline.metrics.intervals import Estimate
+from pipeline.report.cautions import cautions
 from pipeline.report.figures import has_interval, listed, rounded
 from pipeline.report.measured import read_metrics, read_missing
 
 # Below so many images FID says more of their number than of the faces, and KID comes first.
 FID_NEEDS = 2048
-SHOWN_COLUMNS = 10
+SHOWN_COLUMNS = 12
 # What a reader asks first; of each the first kind, then of each the second.
 _FIRST = (
-    *("kid", "fid", "one_face", "landmark_consistency", "color_consistency", "identity", "copies", "lpips"),
-    *("ssim", "pose_shift", "mean_average_precision", "accuracy", "rank_1", "tar"),
+    *("kid", "fid", "one_face", "landmark_consistency", "color_consistency", "identity", "own_input_nearest"),
+    *("relative_change", "copies", "lpips", "ssim", "pose_shift", "mean_average_precision", "accuracy"),
+    *("rank_1", "tar"),
 )
 _BAR_PX, _BAR_MARGIN_PX = 84, 4
 
@@ -88,6 +90,7 @@ def _table(way: str, metrics: Mapping[str, Metrics], missing: Mapping[str, Metri
         "images": images,
         "few": images < FID_NEEDS,
         "has_fid": any(start_of(column.name) == "fid" for column in columns),
+        "cautions": [f"{name} {what}: {why}" for name in names for what, why in cautions(metrics[name])],
         "sentences": sentences(shown),
         "more_sentences": sentences(others),
         "tables": [_rows(names, those, metrics, missing) for those in (shown, others)],
@@ -262,6 +265,8 @@ def _notes(name: str, metrics: Metrics) -> Iterator[str]:
     for what in ("found", "compared"):
         if what in known and "of" in known:
             yield f"{what} {known[what]} of {known['of']}"
+    if "chance" in known:
+        yield f"by chance {known['chance']:.2g}"
     if name in metrics.get("seeds", {}):
         yield f"{metrics['seeds'][name]['n']} seeds"
     if start_of(name) == "fid":

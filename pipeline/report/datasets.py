@@ -11,6 +11,7 @@ from pipeline.datasets.arrays import DATASETS, DOMAINS_NAME, EXPERIMENT_NAME
 MEANING = {
     "licence": "its licence is not one of those that the experiment takes, or unknown",
     "no_tags": "the experiment learns tags, and none is known of it",
+    "no_labels": "the experiment learns labels, and it has none of them",
     "not_alone": "its picture shows other faces too, whose tags these may be",
     "no_landmarks": "the experiment needs landmarks, and it has none",
     "near_duplicate_of_test": "it nearly is a face held out for the test",

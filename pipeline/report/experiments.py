@@ -19,7 +19,7 @@ from pipeline.datasets.arrays import DATASETS, PAIRS_NAME
 from pipeline.errors import UserError
 from pipeline.experiments import Experiment, as_dict, read_experiment
 from pipeline.experiments.common import Classifying
-from pipeline.report import sheets, tables
+from pipeline.report import changes, sheets, tables
 from pipeline.report.comparison import in_pieces, titled
 from pipeline.report.measured import MODELS, SAMPLES, read_attributes, read_metrics, read_missing
 from pipeline.report.origins import Faces, faces_of, origin
@@ -45,6 +45,7 @@ def gather(name: str, options: Mapping[str, Any], share: float = 1.0) -> dict[st
     metrics, missing = read_metrics(name), read_missing(name)
     attributes = read_attributes(name)
     faces = faces_of(name, experiment.domains)
+    maps = changes.read_maps(name)
     translated, copies, tags = (
         _by_way(SAMPLES / name / f"{what}.parquet") for what in ("translated", "copies", "tags")
     )
@@ -73,6 +74,7 @@ def gather(name: str, options: Mapping[str, Any], share: float = 1.0) -> dict[st
                     (what, in_pieces(reason)) for what, reason in tables.missing(missing.get(way, {}))
                 ],
                 "tables": tables.by_parts(values),
+                "maps": changes.pictures_of(maps.get(way, {}) if share else {}),
                 "attributes": tables.attributes(attributes.get(way, {})),
                 "responses": tables.responses(values.get("condition_swap", {})),
                 "tags": tables.tags(tags.get(way, [])),

@@ -15,12 +15,16 @@ Faces = dict[str, Row]
 
 
 def faces_of(experiment: str, domains: Iterable[str]) -> Faces:
-    """Return what a dataset's tables say of each of its faces, by id; nothing where the dataset is not here."""
+    """Return what a dataset's tables say of each of its faces, by id; nothing where the dataset is not here.
+
+    Where the face is from, and its `split`, `subject` and `tags`.
+    """
     known: Faces = {}
+    columns = ["face_id", "split", "subject", "tags", *_COLUMNS]
     for domain in domains:
         path = DATASETS / experiment / f"{domain}.rows.parquet"
         if path.exists():
-            known |= {row["face_id"]: row for row in parts.read_rows(path, ["face_id", "split", *_COLUMNS])}
+            known |= {row["face_id"]: row for row in parts.read_rows(path, columns)}
     return known
 
 

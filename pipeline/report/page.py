@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from pipeline import images, parts
 from pipeline.progress import follow
 from pipeline.reasons import REASONS
-from pipeline.report import comparison, datasets, experiments, people, pictures
+from pipeline.report import comparison, datasets, experiments, patients, people, pictures
 from pipeline.report.measured import is_measured
 from pipeline.report.sheets import spread
 
@@ -61,6 +61,7 @@ def _rendered(entries: Mapping[str, Mapping[str, Any]], share: float) -> str:
         domains=_domains(),
         datasets=[datasets.gather(name) for name in entries if datasets.is_made(name)],
         compared=comparison.gather(measured),
+        patients=patients.gather({name: entries[name] for name in measured}, share),
         ratings=people.gather(),
         experiments=[experiments.gather(name, entries[name], share) for name in measured],
         not_measured=[name for name in entries if name not in measured],

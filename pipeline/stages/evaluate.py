@@ -12,6 +12,7 @@ import torch
 
 from pipeline import images, parts
 from pipeline.datasets.arrays import DATASETS, Dataset, load_dataset
+from pipeline.evaluation.changes import CHANGES, change_rows
 from pipeline.evaluation.copies import COPIES, copy_rows
 from pipeline.evaluation.judges import Judges, find_judges
 from pipeline.evaluation.looking import Looking
@@ -47,6 +48,7 @@ class Evaluation:
     attributes: dict[str, dict[str, Any]] = field(default_factory=dict)
     translated: list[Row] = field(default_factory=list)
     copies: list[Row] = field(default_factory=list)
+    changes: list[Row] = field(default_factory=list)
     tags: list[Row] = field(default_factory=list)
 
 
@@ -66,6 +68,7 @@ def run(experiment: str) -> None:
     folder = SAMPLES / experiment
     parts.write_rows(folder / "translated.parquet", shown.translated, parts.TRANSLATED)
     parts.write_rows(folder / "copies.parquet", shown.copies, COPIES)
+    parts.write_rows(folder / "changes.parquet", shown.changes, CHANGES)
     parts.write_rows(folder / "tags.parquet", shown.tags, parts.TAGS)
     parts.write_json(folder / "attributes.json", shown.attributes)
     parts.write_json(folder / "not_measured.json", shown.not_measured)
@@ -99,6 +102,7 @@ def _evaluate_method(method: Method, dataset: Dataset, params: Params, seed: int
             result.attributes[name] = measured.attributes
             result.translated += _rows(case, measured)
             result.copies += copy_rows(case.translation, case.of, case.to, measured.copies)
+            result.changes += change_rows(name, measured.changed)
     return result
 
 
@@ -118,6 +122,7 @@ def _looking(domain: Domain) -> Looking:
 
 def _rows(case: Case, measured: Measured) -> list[Row]:
     translation, of, to = case.translation, case.of, case.to
+    partners = translation.partners
     near = nearest_in_pixels(case, measured.copies)
     training = to.indices("train")[near.indices]
     count = len(translation.faces)
@@ -130,6 +135,7 @@ def _rows(case: Case, measured: Measured) -> list[Row]:
             "input": _png(of.images[translation.faces[place]]),
             "output": _png(translation.outputs[place]),
             "truth": None if translation.truth is None else _png(translation.truth[place]),
+            "truth_face_id": None if partners is None else to.rows["face_id"][int(partners[place])].as_py(),
             "nearest": _png(to.images[training[place]]),
             "nearest_face_id": to.rows["face_id"][int(training[place])].as_py(),
             "nearest_distance": round(float(near.distances[place]), 3),

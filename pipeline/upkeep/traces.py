@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from pipeline.takedowns import Takedowns
 
 # A face's id is its image's id and its number; the report's pictures are named after an id's beginning.
-ID_COLUMNS = ("image_id", "face_id", "nearest_face_id")
+ID_COLUMNS = ("image_id", "face_id", "nearest_face_id", "truth_face_id", "training_face_id")
 ID_LENGTH = 64
 NAME_LENGTH = 16
 _SNIFFED_BYTES = 4096

@@ -264,6 +264,16 @@ FETCHED = {
             (),
         ),
         Fetched(
+            "vgg19",
+            "features for style transfer, backbone of the tag estimator (VGG19)",
+            "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth",
+            "vgg19-dcbb9e9d.pth",
+            "VGG19 by Simonyan and Zisserman 2015, torchvision's, trained on ImageNet",
+            "none stated for the weights, ImageNet is not for commercial use; BSD-3-Clause (torchvision)",
+            "dcbb9e9d",
+            (),
+        ),
+        Fetched(
             "alexnet",
             "features for LPIPS (AlexNet)",
             "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
@@ -297,7 +307,6 @@ FETCHED = {
                 (),
             )
             for name, network, whose, file in (
-                ("vgg19", "VGG19", "Simonyan and Zisserman 2015", "vgg19-dcbb9e9d.pth"),
                 ("inception-v3", "Inception v3", "Szegedy et al. 2016", "inception_v3_google-0cc3c7bd.pth"),
                 ("resnet18", "ResNet-18", "He et al. 2016", "resnet18-f37072fd.pth"),
                 ("resnet50", "ResNet-50", "He et al. 2016", "resnet50-11ad3fa6.pth"),

@@ -10,7 +10,7 @@ import pytest
 from pipeline.claims.effort import Effort
 from pipeline.claims.lab import Lab
 from pipeline.faces.mean_face import MEAN_FACE
-from pipeline.sources.demo import cartoons, portraits
+from pipeline.sources.demo import cartoons, portraits, surgery
 from pipeline.sources.demo.truth import Face, Picture, face_box
 
 TOY = Effort(
@@ -22,7 +22,7 @@ TOY = Effort(
     seeds=(0, 1),
     pictures=30,
     picture_px=64,
-    width=4,
+    width=16,
     blocks=2,
     photographs=44,
 )
@@ -39,6 +39,7 @@ def quick_faces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Draw a disc of skin with eyes on a ground of hair, turned and sized by lot."""
     for style in (portraits, cartoons):
         monkeypatch.setattr(style, "draw", draw)
+    monkeypatch.setattr(surgery, "draw", lambda seed, case, role: draw(seed + (role == "after"), case))
 
 
 def draw(seed: int, index: int) -> Picture:

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from pipeline import weights
-from pipeline.claims import cartoons, faithful, memory, near_infrared, occlusions
+from pipeline.claims import cartoons, faithful, judges, memory, near_infrared, occlusions, surgery
 from pipeline.claims.lab import Lab
 from pipeline.claims.verdicts import NotMeasured
 from pipeline.networks.lpips import Lpips
@@ -25,6 +25,11 @@ from tests.claims.conftest import draw
         (cartoons.plane_default, 2),
         (cartoons.color_distribution, 1),
         (memory.memorised, 4),
+        (surgery.autoencoder, 2),
+        (surgery.painterly, 2),
+        (surgery.lips_and_skin, 1),
+        pytest.param(surgery.face_shape, 2, marks=pytest.mark.long),
+        pytest.param(surgery.attention, 3, marks=pytest.mark.long),
     ],
 )
 def test_claims_about_rendered_faces(lab: Lab, run, measures: int):
@@ -51,6 +56,26 @@ def test_colours_that_cannot_be_seen_are_not_measured(lab: Lab):
 
 
 @pytest.mark.long
+def test_what_is_worst_is_compared_with_the_worst_of_the_others(lab: Lab):
+    *findings, perceptual = surgery.worst(lab)
+    assert [set(finding.sides) for finding in findings] == [{"basic GAN", "worst other"}] * 3
+    assert (perceptual.verdict == "not measured") == bool(judges.why_not("alexnet"))
+
+
+def test_style_transfer_waits_for_its_weights(lab: Lab):
+    (finding,) = surgery.style_transfer(lab)
+    assert finding.verdict == "not measured"
+    assert "weights fetch vgg19" in finding.reason
+
+
+@pytest.mark.long
+def test_tone_and_contour(lab: Lab):
+    skin, contour = surgery.tone_and_contour(lab)
+    assert np.isfinite(contour.figure).all()
+    assert skin.figure is not None or "cannot be seen" in skin.reason
+
+
+@pytest.mark.long
 def test_batches(lab: Lab):
     assert [finding.sides.keys() for finding in cartoons.batch_size(lab)] == [{"batch 1", "batch 4"}] * 2
 
@@ -65,7 +90,7 @@ def test_occluders_are_compared_class_by_class(
         Image.fromarray(draw(1, number).pixels).save(folder / f"{number:02}.png")
     monkeypatch.setenv("LIKENESS_IMAGES", str(tmp_path))
     loaded = Lpips("alex") if weights_are_here else None
-    monkeypatch.setattr(occlusions, "_lpips", lambda: (loaded, "weights missing: fetch them"))
+    monkeypatch.setattr(occlusions, "find_lpips", lambda: (loaded, "weights missing: fetch them"))
     findings = occlusions.removed(lab)
     assert len(findings) == 2 * 3 * 3
     for finding in findings:
@@ -76,7 +101,7 @@ def test_occluders_are_compared_class_by_class(
 
 def test_without_its_weights_lpips_says_how_to_fetch_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setattr(weights.Fetched, "place", lambda file: tmp_path / file.file)
-    network, reason = occlusions._lpips()
+    network, reason = judges.find_lpips()
     assert network is None
     assert reason == "weights missing: run python -m pipeline weights fetch alexnet"
 

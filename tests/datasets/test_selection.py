@@ -57,6 +57,16 @@ def test_faces_without_landmarks_are_left_out_where_they_are_needed() -> None:
     assert (numbers(faces), faces.left_out()) == ([0], {"no_landmarks": 1})
 
 
+def test_target_faces_without_a_label_are_left_out_where_labels_are_learnt() -> None:
+    said: list[dict[str, Any]] = [{"tags": ["Nose"]}, {"tags": ["ear"]}, {"title": "New eyes"}, {}]
+    labels = {"nose": ["nose"], "eyes": ["eyes"]}
+    options = {"method": "stargan", "labels": labels, "discriminator": {"layers": 4}}
+    before, after = candidates(*said), candidates(*said, domain="anime")
+    select({"photo": before, "anime": after}, experiment(**options))
+    assert (numbers(after), after.left_out()) == ([0, 2], {"no_labels": 2})
+    assert before.left_out() == {}
+
+
 def test_a_training_face_that_nearly_is_a_held_out_one_is_left_out() -> None:
     faces = selected(
         {"cluster": "a"},

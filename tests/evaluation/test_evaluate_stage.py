@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import pyarrow as pa
 import pytest
 import safetensors.torch
 import torch
@@ -14,7 +14,7 @@ import yaml
 
 from benchmarks.real_pictures import REPOSITORY
 from pipeline import parts
-from pipeline.datasets.arrays import load_dataset
+from pipeline.datasets.arrays import PAIRS, load_dataset, write_pairs
 from pipeline.errors import UserError
 from pipeline.experiments import read_experiment
 from pipeline.methods import build_method
@@ -22,6 +22,7 @@ from pipeline.stages import evaluate
 from tests.methods.tiny_dataset import write_dataset
 
 NAME = "tiny"
+SPLITS = ["train"] * 4 + ["val"] + ["test"] * 3
 
 
 @pytest.fixture
@@ -36,15 +37,17 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def write_trained(seeds: list[int], trained: list[int]) -> None:
+def write_trained(seeds: list[int], trained: list[int], **options: Any) -> None:
     """Write a dataset whose last three faces are for tests, and weights for those seeds that are trained."""
-    folder = write_dataset(Path("data/datasets") / NAME, "cyclegan", seeds=seeds)
+    folder = write_dataset(Path("data/datasets") / NAME, "cyclegan", seeds=seeds, **options)
     for domain in ("photo", "anime"):
         path = folder / f"{domain}.rows.parquet"
         rows = parts.read_table(path)
-        splits = np.array(["train"] * 4 + ["val"] + ["test"] * 3)
         place = rows.schema.get_field_index("split")
-        parts.write_table(path, rows.set_column(place, "split", [splits]))
+        parts.write_table(path, rows.set_column(place, "split", [SPLITS]))
+    if options.get("pairing"):
+        pairs = [{"source": face, "target": face, "split": split} for face, split in enumerate(SPLITS)]
+        write_pairs(folder, pa.Table.from_pylist(pairs, PAIRS))
     experiment = read_experiment(load_dataset(folder).experiment)
     for seed in trained:
         method = build_method(experiment, torch.Generator().manual_seed(seed))
@@ -65,6 +68,23 @@ def test_one_seed_gives_numbers_and_samples(workspace: Path) -> None:
     assert [row["face_id"] for row in rows[:3]] == ["photo-5", "photo-6", "photo-7"]
     missing = json.loads((workspace / "samples/tiny/not_measured.json").read_text())
     assert "landmark_consistency" in missing["photo_to_anime"]
+    assert {row["truth_face_id"] for row in rows} == {None}
+    assert "how the faces should change" in missing["photo_to_anime"]["relative_change, profile_distance"]
+
+
+def test_pairs_tell_how_the_faces_should_have_changed(workspace: Path) -> None:
+    write_trained([0], [0], pairing="pair_id")
+    evaluate.run(NAME)
+    numbers = json.loads((workspace / "metrics/tiny.json").read_text())["photo_to_anime"]
+    assert numbers["relative_change"]["value"] > 0
+    assert "pixels_of_truth" in numbers["by_region"]["rest"]
+    rows = parts.read_rows(workspace / "samples/tiny/translated.parquet")
+    assert [row["truth_face_id"] for row in rows[:3]] == ["anime-5", "anime-6", "anime-7"]
+    maps = parts.read_rows(workspace / "samples/tiny/changes.parquet")
+    assert [(row["translation"], row["of"], row["faces"]) for row in maps[:2]] == [
+        ("photo_to_anime", "outputs", 3),
+        ("photo_to_anime", "truth", 3),
+    ]
 
 
 def test_several_seeds_add_how_much_the_numbers_vary(workspace: Path) -> None:

@@ -48,6 +48,8 @@ def test_a_pair_is_compared_with_the_partner(
     data = with_pairs(held_out(tmp_path, "cyclegan"), pairs)
     [made] = translations(Negative(data, Way(of, to, "pair")), data)
     assert made.faces.tolist() == faces
+    assert made.partners is not None
+    assert made.partners.tolist() == partners
     assert made.truth is not None
     assert (made.truth == data.domains[to].images[partners]).all()
     assert made.compared is made.outputs
@@ -58,6 +60,7 @@ def test_without_a_truth_nothing_is_compared(tmp_path: Path) -> None:
     [made] = translations(Negative(data, Way("photo", "anime", "none")), data)
     assert made.truth is None
     assert made.compared is None
+    assert made.partners is None
 
 
 @pytest.mark.parametrize(("method", "expected"), [("cyclegan", [0, 1, 2]), ("pix2pix", [1, 2])])

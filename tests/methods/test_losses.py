@@ -3,7 +3,15 @@ import math
 import pytest
 import torch
 
-from pipeline.methods.losses import bce_gan, feature_distance, judged_lsgan, l1, lsgan
+from pipeline.methods.losses import (
+    bce_gan,
+    feature_distance,
+    judged_lsgan,
+    l1,
+    lsgan,
+    relative_distance,
+    total_variation,
+)
 from pipeline.methods.pool import ImagePool, image_pools
 
 LOGITS = torch.tensor([[0.0, 2.0], [-1.0, 1.0]])
@@ -31,6 +39,19 @@ def test_l1_is_the_mean_absolute_difference() -> None:
 def test_a_discriminator_pays_half_for_real_and_half_for_fake() -> None:
     real, fake = torch.tensor([1.0, 3.0]), torch.tensor([0.0, 2.0])
     assert judged_lsgan(real, fake).item() == pytest.approx((2 + 2) / 2)
+
+
+def test_a_relative_distance_is_1_where_nothing_is_found() -> None:
+    wanted = torch.tensor([[1.0, -3.0]])
+    assert relative_distance(torch.zeros(1, 2), wanted).item() == pytest.approx(1)
+    assert relative_distance(wanted, wanted).item() == 0
+    found = torch.tensor([[1.0, -1.0], [1.0, -3.0]])
+    assert relative_distance(found, wanted).item() == pytest.approx(0.5 * 4 / (1 + 9))
+
+
+def test_total_variation_is_the_mean_square_difference_of_neighbours_both_ways() -> None:
+    image = torch.tensor([[[[0.0, 1.0], [0.0, 3.0]]]])
+    assert total_variation(image).item() == pytest.approx((1 + 9) / 2 + (0 + 4) / 2)
 
 
 def test_features_differ_by_the_mean_of_their_layers_however_large_these_are() -> None:

@@ -8,12 +8,25 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import safetensors.torch
+import torch
 
-from pipeline.datasets.arrays import Dataset, load_dataset, write_domain, write_pairs
+from pipeline.datasets.arrays import (
+    EXPERIMENT_NAME,
+    TAGGER,
+    Dataset,
+    load_dataset,
+    write_domain,
+    write_pairs,
+)
 from pipeline.experiments import Experiment, as_dict, read_experiment
+from pipeline.networks.backbones import build_backbone
+from tests.methods.tiny_stable_diffusion import tiny_base
 
 COLORS = {"photo": (220, 120, 60), "anime": (60, 120, 220)}
 _RESNET = {"generator": {"width": 4, "blocks": 2}, "discriminator": {"width": 4, "layers": 2}}
+# Pairs that an evaluation does not count as true ones, of which a dataset this small has too few for a test.
+_CODER = {"pairing": "nearest_landmarks", "batch_size": 2, "width": 4, "latent": 8}
 OPTIONS: dict[str, dict[str, Any]] = {
     "cyclegan": {**_RESNET, "pool_size": 2},
     "getgan": {**_RESNET, "pool_size": 2},
@@ -28,6 +41,25 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "discriminator": {"width": 4, "layers": 2, "scales": 2},
     },
     "pix2pix": {"generator": {"width": 8}, "discriminator": {"width": 8, "layers": 2}},
+    "autoencoder": _CODER,
+    "vae": _CODER,
+    "gan": {"batch_size": 2, "width": 4, "latent": 8},
+    "stargan": {
+        "labels": {"even": ["even"], "anime": ["anime"]},
+        "batch_size": 2,
+        "n_critic": 2,
+        "generator": {"width": 4, "blocks": 1},
+        "discriminator": {"width": 4, "layers": 3},
+    },
+    "starganv2": {"width": 1 / 64, "batch_size": 2},
+    "style-transfer": {
+        "variant": "adain",
+        "batch_size": 2,
+        "perceptual_weights": "tagger:tiny",
+        "backbone": "test_resnet",
+        "adain": {"width": 8},
+    },
+    "diffusion": {"pairing": "nearest_landmarks", "batch_size": 2, "inference_steps": 2},
     "tagger": {
         "backbone": "test_resnet",
         "batch_size": 2,
@@ -42,6 +74,8 @@ METHODS = tuple(OPTIONS)
 def experiment(method: str, **options: Any) -> Experiment:
     """Return an experiment of tiny networks on 32 px (64 for DiscoGAN)."""
     common = {"method": method, "domains": ["photo", "anime"], "size_px": 32, "steps": 10}
+    if method == "diffusion":
+        common["base"] = str(tiny_base())
     return read_experiment({**common, **OPTIONS[method], **options})
 
 
@@ -74,9 +108,22 @@ def write_dataset(folder: Path, method: str, count: int = 8, **options: Any) -> 
     if resolved.pairing != "none":
         pairs = {"source": range(count), "target": range(count), "split": splits, "distance": [None] * count}
         write_pairs(folder, pa.table(pairs))
+    if resolved.perceptual_tagger is not None:
+        write_tagger(folder / TAGGER)
     described = {"name": f"tiny-{method}", **as_dict(resolved)}
     (folder / "experiment.json").write_text(json.dumps(described))
     return folder
+
+
+def write_tagger(folder: Path, backbone: str = "test_resnet") -> Path:
+    """Write a backbone of random weights as the stage `dataset` leaves a tagger's; return its file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        weights = build_backbone(backbone).state_dict()
+    safetensors.torch.save_file(weights, folder / "backbone.safetensors")
+    (folder / EXPERIMENT_NAME).write_text(json.dumps({"backbone": backbone}))
+    return folder / "backbone.safetensors"
 
 
 def open_dataset(folder: Path, method: str, **options: Any) -> Dataset:

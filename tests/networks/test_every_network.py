@@ -7,18 +7,46 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from pipeline.networks.adain import AdaInDecoder
 from pipeline.networks.alexnet import AlexNetFeatures
+from pipeline.networks.autoencoder import ConvDecoder, ConvEncoder
 from pipeline.networks.cut import CutGenerator
 from pipeline.networks.discogan import DiscoDiscriminator, DiscoGenerator
 from pipeline.networks.discriminators import PatchDiscriminator, PixelDiscriminator
 from pipeline.networks.face_features import FaceFeatureGenerator
+from pipeline.networks.gan import DcganDiscriminator, DcganGenerator, SaganDiscriminator, SaganGenerator
 from pipeline.networks.generators import ResnetGenerator, UNetGenerator
 from pipeline.networks.getgan import Branch, FeatureGate, SharedEncoder
 from pipeline.networks.inception_resnet_v1 import InceptionResnetV1
 from pipeline.networks.initialise import initialise
 from pipeline.networks.munit import MultiScaleDiscriminator, MunitGenerator
+from pipeline.networks.stargan import StarGanDiscriminator, StarGanGenerator
+from pipeline.networks.starganv2 import DomainEncoder, StarGanV2Generator
 from pipeline.networks.ugatit import UgatitDiscriminator, UgatitGenerator
-from pipeline.networks.vgg import Vgg16Features
+from pipeline.networks.vgg import Vgg16Features, Vgg19Features
+
+
+class _AskedForAll(nn.Module):
+    """A generator that is told labels, asked for both of two."""
+
+    def __init__(self, generator: nn.Module) -> None:
+        super().__init__()
+        self.generator = generator
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.generator(images, torch.ones(len(images), 2, device=images.device))
+
+
+class _OfTwoDomains(nn.Module):
+    """A network that is told which domain each of two images is of."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.network(images, torch.arange(2, device=images.device))
+
 
 _NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "resnet": lambda: ResnetGenerator(width=4, blocks=2),
@@ -40,8 +68,20 @@ _NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "getgan": lambda: nn.Sequential(
         SharedEncoder(width=4, blocks=2), FeatureGate(16), Branch(width=4, blocks=2)
     ),
+    "stargan": lambda: _AskedForAll(StarGanGenerator(labels=2, width=4, blocks=1)),
+    "stargan, discriminator": lambda: StarGanDiscriminator(labels=2, size_px=64, width=4, layers=3),
+    "starganv2": lambda: _AskedForAll(StarGanV2Generator(64, style=2, w_hpf=0, width=1 / 64)),
+    "starganv2, edges": lambda: _AskedForAll(StarGanV2Generator(64, style=2, w_hpf=1, width=1 / 64)),
+    "starganv2, discriminator": lambda: _OfTwoDomains(DomainEncoder(64, values=1, width=1 / 64)),
+    "autoencoder": lambda: nn.Sequential(ConvEncoder(64, 4, 8), ConvDecoder(64, 4, 8)),
+    "dcgan": lambda: nn.Sequential(ConvEncoder(64, 4, 8), DcganGenerator(64, 4, 8)),
+    "dcgan, discriminator": lambda: DcganDiscriminator(64, 4),
+    "sagan": lambda: nn.Sequential(ConvEncoder(64, 4, 8), SaganGenerator(64, 4, 8)),
+    "sagan, discriminator": lambda: SaganDiscriminator(64, 4),
     "alexnet": AlexNetFeatures,
     "vgg": lambda: Vgg16Features((4, 9)),
+    "vgg19": lambda: Vgg19Features((2, 7)),
+    "adain": lambda: AdaInDecoder(3, doublings=1, width=4),
     "face features": lambda: FaceFeatureGenerator(InceptionResnetV1(), width=4, blocks=1, train_encoder=True),
 }
 

@@ -26,7 +26,7 @@ def draw(seed: int, index: int) -> Picture:
     rng = _lot(seed, index)
     count = face_count(index)
     if count == 0:
-        return Picture(_developed(scenes.draw(rng, WORK), rng, 1.0), ())
+        return Picture(developed(scenes.draw(rng, WORK), rng, 1.0), ())
     canvas = backgrounds.draw(rng, WORK)
     light, ambient = _light(rng)
     hiding = _hiding(index)
@@ -34,10 +34,10 @@ def draw(seed: int, index: int) -> Picture:
     for place in range(count):
         who = _disguised(person(rng), hiding, rng)
         pose = _pose(rng, place, count, hiding)
-        _draw_person(canvas, who, pose, light, ambient, hiding, rng)
-        faces.append(_truth(who, pose, not hiding))
+        portray(canvas, who, pose, light, ambient, hiding, rng)
+        faces.append(truth_of(who, pose, not hiding))
     exposure = 0.16 if hiding == "dark" else float(rng.uniform(0.88, 1.06))
-    return Picture(_developed(canvas, rng, exposure), tuple(faces))
+    return Picture(developed(canvas, rng, exposure), tuple(faces))
 
 
 def traits(seed: int, index: int) -> tuple[str, ...]:
@@ -93,7 +93,7 @@ def _pose(rng: np.random.Generator, place: int, count: int, hiding: str) -> Pose
     return Pose((float(centre[0]), float(centre[1])), float(scale), yaw, float(pitch), float(roll))
 
 
-def _draw_person(
+def portray(
     canvas: Pixels,
     who: Person,
     pose: Pose,
@@ -102,6 +102,10 @@ def _draw_person(
     hiding: str,
     rng: np.random.Generator,
 ) -> None:
+    """Draw the person onto a canvas of `WORK` pixels; `light` in camera axes, `hiding` one of `_HIDINGS` or empty.
+
+    Hair and skin are drawn by lot: one person drawn twice needs the same lot twice.
+    """
     cut = who.haircut
     grown = hair.strands(cut, rng) if cut else None
     if cut and grown:
@@ -167,7 +171,7 @@ def _enlarged(coarse: Field) -> Field:
     return cv2.resize(coarse, None, fx=_STEP, fy=_STEP, interpolation=cv2.INTER_LINEAR)
 
 
-def _developed(canvas: Pixels, rng: np.random.Generator, exposure: float) -> Pixels:
+def developed(canvas: Pixels, rng: np.random.Generator, exposure: float) -> Pixels:
     """The photograph: reduced, slightly blurred, with sensor noise."""
     small = cv2.resize(canvas, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
     small = cv2.GaussianBlur(small, (0, 0), float(rng.uniform(0.35, 0.7)))
@@ -176,7 +180,8 @@ def _developed(canvas: Pixels, rng: np.random.Generator, exposure: float) -> Pix
     return np.clip(small * tone.astype(np.float32) + noise, 0, 255).astype(np.uint8)
 
 
-def _truth(who: Person, pose: Pose, findable: bool) -> Face:
+def truth_of(who: Person, pose: Pose, findable: bool) -> Face:
+    """What is true of a person portrayed in a pose, in the pixels of the developed photograph."""
     points = (landmarks.seen(who.proportions, pose) + 0.5) * (SIZE / WORK) - 0.5
     looks = who.looks
     hair_rgb = looks.hair if who.haircut else looks.skin

@@ -28,6 +28,7 @@ class Proportions:
     nose_y: float = 0.60
     nose_width: float = 0.22
     nose_length: float = 0.33
+    nose_ridge: float = 1.0
     mouth_y: float = 0.95
     mouth_width: float = 0.36
     lip: float = 0.09
@@ -93,7 +94,8 @@ def _nose(p: Proportions, x: NDArray, y: NDArray) -> NDArray:
     below = np.clip((y - tip) / 0.17, 0, 1)
     height = (0.12 + (p.nose_length - 0.12) * along**1.6) * (1 - below * below * (3 - 2 * below))
     start = np.clip((y + 0.32) / 0.25, 0, 1)
-    ridge = height * start * np.exp(-((np.abs(x) / (0.095 + 0.065 * along)) ** 2.2))
+    across = (0.095 + 0.065 * along) * p.nose_ridge
+    ridge = height * start * np.exp(-((np.abs(x) / across) ** 2.2))
     wings = 0.15 * _bump(np.abs(x), y, (p.nose_width * 0.75, p.nose_y - 0.06), (0.075, 0.085))
     return ridge + wings
 

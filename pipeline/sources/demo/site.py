@@ -1,30 +1,32 @@
-"""A small gallery site of procedural faces: what it lists, how it answers, and a server for it."""
+"""A small gallery site of procedural faces: what it lists and how it answers."""
 
-import hashlib
 import html
-import io
-from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Lock, Thread
 from typing import Literal
 from urllib.parse import parse_qs, urlsplit
 
 import cv2
 import numpy as np
-from PIL import Image
 
 from . import cartoons, portraits
 from .plan import entry_kind, original_of
-from .truth import Face, Picture, Pixels, face_box
+from .truth import Face, Picture, face_box
+from .web import (
+    HTML,
+    LICENCE,
+    LICENCE_URL,
+    KeptImages,
+    Response,
+    answer,
+    jpeg,
+    not_found,
+    page,
+    page_number,
+    robots_txt,
+)
 
 Style = Literal["portrait", "cartoon"]
 PAGE_SIZE = 24
-DATE = "Thu, 01 Jan 2026 00:00:00 GMT"
-LICENCE = "CC0 1.0"
-LICENCE_URL = "https://creativecommons.org/publicdomain/zero/1.0/"
 _STUDIOS = (
     "Studio Lindenhof",
     "Atelier Nordwind",
@@ -32,16 +34,6 @@ _STUDIOS = (
     "Kleine Sonne Pictures",
     "Harbour Lane Art",
 )
-_KEPT_IMAGES = 64
-
-
-@dataclass(frozen=True)
-class Response:
-    """An HTTP answer."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,13 +83,7 @@ class DemoSite:
         self.entries: tuple[Entry, ...] = tuple(self._entry(index) for index in range(count))
         self._by_page = {entry.page_path: entry for entry in self.entries}
         self._by_image = {entry.image_path: entry for entry in self.entries if entry.kind != "missing"}
-        self._images: OrderedDict[str, bytes] = OrderedDict()
-        self._lock = Lock()
-
-    @property
-    def robots_txt(self) -> str:
-        """What crawlers may fetch."""
-        return "User-agent: *\nDisallow: /private/\n"
+        self._images = KeptImages()
 
     @property
     def pages(self) -> int:
@@ -117,14 +103,15 @@ class DemoSite:
         """The answer to GET `path`."""
         parts = urlsplit(path)
         if parts.path == "/robots.txt":
-            return _answer("text/plain; charset=utf-8", self.robots_txt.encode())
+            return robots_txt()
         if parts.path in ("/", "/gallery/"):
-            return self._list_page(parse_qs(parts.query).get("page", ["1"])[0])
+            number = page_number(parse_qs(parts.query), self.pages)
+            return self._list_page(number) if number else not_found()
         if entry := self._by_page.get(parts.path):
-            return _answer("text/html; charset=utf-8", self._item_page(entry).encode())
+            return answer(HTML, self._item_page(entry))
         if entry := self._by_image.get(parts.path):
-            return _answer("image/jpeg", self._image(entry))
-        return _not_found()
+            return answer("image/jpeg", self._images.get(entry.image_path, lambda: self._image(entry)))
+        return not_found()
 
     def _entry(self, index: int) -> Entry:
         kind = entry_kind(index)
@@ -142,20 +129,16 @@ class DemoSite:
             self,
         )
 
-    def _list_page(self, number: str) -> Response:
-        if not number.isdecimal() or not 1 <= int(number) <= self.pages:
-            return _not_found()
-        page = int(number)
-        shown = self.entries[(page - 1) * PAGE_SIZE : page * PAGE_SIZE]
+    def _list_page(self, number: int) -> Response:
+        shown = self.entries[(number - 1) * PAGE_SIZE : number * PAGE_SIZE]
         items = "\n".join(
             f'<li><a class="item" href="{entry.page_path}">{html.escape(entry.caption)}</a></li>'
             for entry in shown
         )
-        following = f'<a rel="next" href="?page={page + 1}">Next page</a>' if page < self.pages else ""
-        body = _page(f"Gallery, page {page}", f"<ul>\n{items}\n</ul>\n{following}")
-        return _answer("text/html; charset=utf-8", body.encode())
+        following = f'<a rel="next" href="?page={number + 1}">Next page</a>' if number < self.pages else ""
+        return answer(HTML, page(f"Gallery, page {number}", f"<ul>\n{items}\n</ul>\n{following}"))
 
-    def _item_page(self, entry: Entry) -> str:
+    def _item_page(self, entry: Entry) -> bytes:
         based = entry.index % 5 == 3
         head = '<base href="/">' if based else ""
         source = entry.image_path.lstrip("/") if based else f"..{entry.image_path}"
@@ -166,21 +149,12 @@ class DemoSite:
             f'<p>By <span class="author">{html.escape(entry.author)}</span>, '
             f'<a rel="license" href="{LICENCE_URL}">{LICENCE}</a></p>\n<ul class="tags">{tags}</ul>'
         )
-        return _page(entry.caption, body, head)
+        return page(entry.caption, body, head)
 
     def _image(self, entry: Entry) -> bytes:
-        with self._lock:
-            if (kept := self._images.get(entry.image_path)) is not None:
-                self._images.move_to_end(entry.image_path)
-                return kept
-        near = entry.kind == "near-duplicate"
-        data = _jpeg(self.picture(entry).pixels, 72 + entry.index % 5 if near else 90)
-        data = data[: len(data) * 2 // 5] if entry.kind == "broken" else data
-        with self._lock:
-            self._images[entry.image_path] = data
-            while len(self._images) > _KEPT_IMAGES:
-                self._images.popitem(last=False)
-        return data
+        quality = 72 + entry.index % 5 if entry.kind == "near-duplicate" else 90
+        data = jpeg(self.picture(entry).pixels, quality)
+        return data[: len(data) * 2 // 5] if entry.kind == "broken" else data
 
 
 def _varied(picture: Picture, index: int) -> Picture:
@@ -211,80 +185,3 @@ def _moved(face: Face, offset: np.ndarray, scale: np.ndarray) -> Face:
         face.roll_deg,
         face.findable,
     )
-
-
-def _jpeg(pixels: Pixels, quality: int) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "JPEG", quality=quality)
-    return buffer.getvalue()
-
-
-def _page(title: str, body: str, head: str = "") -> str:
-    return (
-        f'<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8">{head}'
-        f"<title>{html.escape(title)}</title></head>\n"
-        f"<body>\n<h1>{html.escape(title)}</h1>\n{body}\n</body>\n</html>\n"
-    )
-
-
-def _answer(content_type: str, body: bytes, status: int = 200) -> Response:
-    headers = {
-        "Date": DATE,
-        "Content-Type": content_type,
-        "Content-Length": str(len(body)),
-        "ETag": f'"{hashlib.sha256(body).hexdigest()[:32]}"',
-    }
-    return Response(status, headers, body)
-
-
-def _not_found() -> Response:
-    return _answer("text/html; charset=utf-8", _page("Not found", "<p>Nothing here.</p>").encode(), 404)
-
-
-class _QuietServer(ThreadingHTTPServer):
-    """A server that keeps it to itself when a client goes away in the middle."""
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        pass
-
-
-@contextmanager
-def serving(site: DemoSite) -> Iterator[int]:
-    """Serve the site on a free port of 127.0.0.1, yielding the port."""
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
-
-        def do_GET(self) -> None:
-            self._send(with_body=True)
-
-        def do_HEAD(self) -> None:
-            self._send(with_body=False)
-
-        def _send(self, with_body: bool) -> None:
-            response = site.respond(self.path)
-            unchanged = (
-                response.status == 200 and self.headers.get("If-None-Match") == response.headers["ETag"]
-            )
-            self.send_response_only(304 if unchanged else response.status)
-            for name, value in response.headers.items():
-                if not (unchanged and name.startswith("Content-")):
-                    self.send_header(name, value)
-            self.end_headers()
-            if with_body and not unchanged:
-                self.wfile.write(response.body)
-
-        def log_message(self, format: str, *args: object) -> None:
-            """Say nothing."""
-
-    server = _QuietServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
-    try:
-        yield server.server_address[1]
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

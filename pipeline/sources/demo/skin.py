@@ -34,6 +34,7 @@ class Looks:
     lashes: float = 0.5
     brow_weight: float = 0.6
     scalp: float = 1.0
+    crease: float = 1.0
     lids_closed: bool = False
 
 
@@ -219,7 +220,7 @@ def _eye(canvas: Pixels, p: Proportions, looks: Looks, side: int, rng: np.random
     fill(opening, rim - (x0, y0), 255)
     apply(view, cv2.GaussianBlur(opening, (0, 0), 0.7).astype(np.float32) / 255, ball)
     crease = upper + (0, -0.055 * DENSITY)
-    tint(canvas, crease[2:-3], lid, 0.6, 2.0, 4)
+    tint(canvas, crease[2:-3], lid, 0.6 * looks.crease, 2.0, 4)
     tint(canvas, lower + (0, 3), mixed(looks.skin, (235, 170, 160), 0.3), 0.5, 1.5, 3)
     tint(canvas, lower, lid, 0.55, 0.9, 2)
     tint(canvas, upper, dark, 0.9, 0.9, 3 + 3 * looks.lashes)

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.sources.demo.site import DATE, PAGE_SIZE, DemoSite, serving
+from pipeline.sources.demo.site import PAGE_SIZE, DemoSite
+from pipeline.sources.demo.web import DATE, ROBOTS_TXT, serving
 from pipeline.sources.demo.words import colour_word
 
 KINDS = {"single", "two", "none", "near-duplicate", "duplicate", "broken", "missing", "private"}
@@ -52,8 +53,8 @@ def test_duplicates_repeat_an_earlier_plain_entry():
 
 
 def test_robots_disallow_the_private_page(site):
-    assert "Disallow: /private/" in site.robots_txt
-    assert site.respond("/robots.txt").body.decode() == site.robots_txt
+    assert "Disallow: /private/" in ROBOTS_TXT
+    assert site.respond("/robots.txt").body.decode() == ROBOTS_TXT
     private = [entry for entry in site.entries if entry.page_path.startswith("/private/")]
     assert [entry.kind for entry in private] == ["private"]
 
