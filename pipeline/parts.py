@@ -152,43 +152,6 @@ REJECTIONS = pa.schema(
         *_REJECTION,
     ]
 )
-TRANSLATED = pa.schema(
-    [
-        ("translation", pa.string()),
-        ("face_id", pa.string()),
-        ("url", pa.string()),
-        ("page_url", pa.string()),
-        ("licence", pa.string()),
-        ("author", pa.string()),
-        ("input", pa.binary()),
-        ("output", pa.binary()),
-        ("truth", pa.binary()),
-        ("truth_face_id", pa.string()),
-        ("nearest", pa.binary()),
-        ("nearest_face_id", pa.string()),
-        ("nearest_distance", pa.float32()),
-        ("landmark_error", pa.float32()),
-    ]
-)
-
-_MISTAKE = pa.struct(
-    [
-        *[(name, pa.string()) for name in ("face_id", "url", "page_url", "licence", "author")],
-        ("image", pa.binary()),
-        ("probability", pa.float32()),
-    ]
-)
-TAGS = pa.schema(
-    [
-        ("tag", pa.string()),
-        *[(name, pa.int32()) for name in ("training_faces", "test_faces", "of")],
-        *[(name, pa.float32()) for name in ("average_precision", "low", "high")],
-        *[(name, pa.float32()) for name in ("precision", "recall", "f1", "threshold")],
-        ("is_tuned", pa.bool_()),
-        ("imagined", _MISTAKE),
-        ("missed", _MISTAKE),
-    ]
-)
 
 
 def folder(table: str, source: str) -> Path:

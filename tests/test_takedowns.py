@@ -21,7 +21,7 @@ from pipeline.crawl.references import ImageRef
 from pipeline.crawl.run import Settings, Summary, crawl
 from pipeline.datasets.arrays import ROWS, write_domain
 from pipeline.errors import UserError
-from pipeline.evaluation.copies import COPIES
+from pipeline.evaluation.tables import COPIES, TRANSLATED
 from pipeline.stages.crawl import state_path
 from pipeline.takedowns import Takedown, Takedowns, add_lines, load_takedowns
 from pipeline.upkeep.removal import take_down
@@ -289,7 +289,7 @@ def write_remains(place: str) -> Path:
     elif path.name == "translated.parquet":
         shown = "truth_face_id" if "truth" in path.parent.name else "nearest_face_id"
         row = {"face_id": face(0)["face_id"], shown: face(1)["face_id"]}
-        parts.write_rows(path, [row], parts.TRANSLATED)
+        parts.write_rows(path, [row], TRANSLATED)
     elif path.name == "copies.parquet":
         row = {"face_id": face(0)["face_id"], "training_face_id": face(1)["face_id"]}
         parts.write_rows(path, [row], COPIES)

@@ -8,7 +8,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-import pyarrow as pa
 
 from pipeline import images
 from pipeline.evaluation.translations import Translation
@@ -27,19 +26,6 @@ from pipeline.metrics.regional_change import (
 )
 
 OUTPUTS, TRUTH = "outputs", "truth"
-# `of`: what differs from the inputs, `OUTPUTS` or `TRUTH`; `faces`: how many it is the mean of; `map`: the mean |Δ|
-# (0 to 255) of each pixel, row by row; `mean_face`: what it is drawn on; `points`: the mean landmarks, x and y in turn,
-# as parts of the side.
-CHANGES = pa.schema(
-    [
-        ("translation", pa.string()),
-        ("of", pa.string()),
-        ("faces", pa.int32()),
-        ("map", pa.list_(pa.float32())),
-        ("mean_face", pa.binary()),
-        ("points", pa.list_(pa.float32())),
-    ]
-)
 _DIGITS = 3
 
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
-import pyarrow as pa
 
 from pipeline import images
 from pipeline.datasets.arrays import DomainArrays
@@ -15,32 +14,6 @@ from pipeline.metrics.memorisation import Memorisation, memorisation, worst_copi
 from pipeline.metrics.nearest import nearest, nearest_features, reduced
 
 PIXELS = "pixels"
-# `rank`: 0 is the worst. `features`: whose; `*_closeness` as `pipeline.metrics.nearest.Nearest` has it. The origin and
-# `training_face_id` are of the training image, `face_id` is of the face that the output was made of.
-COPIES = pa.schema(
-    [
-        ("translation", pa.string()),
-        ("rank", pa.int32()),
-        ("output", pa.binary()),
-        ("training", pa.binary()),
-        ("face_id", pa.string()),
-        ("training_face_id", pa.string()),
-        ("url", pa.string()),
-        ("page_url", pa.string()),
-        ("licence", pa.string()),
-        ("author", pa.string()),
-        ("features", pa.string()),
-        *[
-            (f"{measure}_{name}", kind)
-            for measure in ("pixels", "features")
-            for name, kind in (
-                ("distance", pa.float32()),
-                ("closeness", pa.float32()),
-                ("suspected", pa.bool_()),
-            )
-        ],
-    ]
-)
 _DIGITS = 4
 
 

@@ -24,7 +24,7 @@ _DECIDING = 5
 class Tagged:
     """What was measured: numbers as in a metrics file, why others are missing, and a row for each tag.
 
-    A row is `parts.TAGS`: how many training and test faces have the tag, of how many test faces it was asked; average
+    A row is `TAGS`: how many training and test faces have the tag, of how many test faces it was asked; average
     precision with its interval, precision, recall and F1 at the threshold; and the two faces it was most wrong of.
     """
 

@@ -21,6 +21,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from pipeline.errors import UserError
+from pipeline.networks.imagenet_features import IMAGENET_MEAN, IMAGENET_STD
 from pipeline.networks.initialise import Pretrained
 from pipeline.networks.weight_files import load_weight_file
 
@@ -32,8 +33,6 @@ IMAGENET = {
     "resnet18": "resnet18",
     "resnet50": "resnet50",
 }
-_IMAGENET_MEAN = (0.485, 0.456, 0.406)
-_IMAGENET_STD = (0.229, 0.224, 0.225)
 # The sides that are tried for the smallest image a network takes; Inception v3 needs 75 px.
 _SIDES_PX = (32, 48, 64, 75, 96, 128, 160, 192, 224, 256, 299, 384, 448, 512)
 # A transformer's many blocks all look at the same size; four of them are enough.
@@ -59,8 +58,8 @@ class Backbone(Pretrained, nn.Module, ABC):
         self,
         name: str,
         network: nn.Module,
-        mean: Sequence[float] = _IMAGENET_MEAN,
-        std: Sequence[float] = _IMAGENET_STD,
+        mean: Sequence[float] = IMAGENET_MEAN,
+        std: Sequence[float] = IMAGENET_STD,
         fixed_px: int | None = None,
     ) -> None:
         super().__init__()

@@ -5,47 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
-from pipeline.networks.initialise import Pretrained
+from pipeline.networks.imagenet_features import ImagenetFeatures
 from pipeline.networks.weight_files import load_weight_file
 
 _POOL = 0
 _VGG16 = (64, 64, _POOL, 128, 128, _POOL, *[256] * 3, _POOL, *[512] * 3, _POOL, *[512] * 3, _POOL)
 _VGG19 = (64, 64, _POOL, 128, 128, _POOL, *[256] * 4, _POOL, *[512] * 4, _POOL, *[512] * 4, _POOL)
-# What torchvision's networks take off an image's channels in 0..1, and divide them by.
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
-class VggFeatures(Pretrained, nn.Module):
-    """Bx3xHxW in [-1, 1] to what the first n layers give, for each n of `slices`, BxCxhxw each, frozen.
-
-    Layers and names of tensors are those of torchvision's `features`, and no more than are needed. The weights are
-    random until a file is read.
-    """
-
-    mean: Tensor
-    std: Tensor
+class VggFeatures(ImagenetFeatures):
+    """The convolutions of a VGG with these channels; H and W are at least 2 to the power of how often they halve."""
 
     def __init__(self, layout: Sequence[int], slices: tuple[int, ...]) -> None:
-        super().__init__()
-        self.slices = slices
-        self.features = nn.Sequential(*_layers(layout)[: max(slices)])
-        for name, values in (("mean", IMAGENET_MEAN), ("std", IMAGENET_STD)):
-            self.register_buffer(name, torch.tensor(values)[:, None, None], persistent=False)
-        self.requires_grad_(False).eval()
-
-    def forward(self, images: Tensor) -> list[Tensor]:
-        """Return the features; H and W are at least 2 to the power of how often the slices halve them."""
-        features = ((images + 1) / 2 - self.mean) / self.std
-        read: list[Tensor] = []
-        for count, layer in enumerate(self.features, 1):
-            features = layer(features)
-            if count in self.slices:
-                read.append(features)
-        return read
+        super().__init__(_layers(layout), slices)
 
 
 class Vgg16Features(VggFeatures):

@@ -67,7 +67,7 @@ def _judged(row: Row, measure: str) -> str:
 
 
 def mistakes(rows: Sequence[Row], share: float) -> list[dict[str, Any]]:
-    """Return the faces that a tagger was most wrong of, for its worst tags: rows of `parts.TAGS`."""
+    """Return the faces that a tagger was most wrong of, for its worst tags: rows of `TAGS`."""
     by_precision = sorted(
         rows, key=lambda row: (row["average_precision"] is None, row["average_precision"] or 0)
     )

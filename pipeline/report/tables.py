@@ -92,7 +92,7 @@ def table(rows: Mapping[str, Metrics], first: str) -> dict[str, Any]:
 
 
 def tags(rows: Sequence[Metrics]) -> dict[str, Any] | None:
-    """Return the rows of `parts.TAGS` as a table; None where there are none."""
+    """Return the rows of `TAGS` as a table; None where there are none."""
     lines = {
         row["tag"]: {
             "training faces": row["training_faces"],

@@ -12,13 +12,14 @@ import torch
 
 from pipeline import images, parts
 from pipeline.datasets.arrays import DATASETS, Dataset, load_dataset
-from pipeline.evaluation.changes import CHANGES, change_rows
-from pipeline.evaluation.copies import COPIES, copy_rows
+from pipeline.evaluation.changes import change_rows
+from pipeline.evaluation.copies import copy_rows
 from pipeline.evaluation.judges import Judges, find_judges
 from pipeline.evaluation.looking import Looking
 from pipeline.evaluation.measures import Case, Measured, measure, nearest_in_pixels
 from pipeline.evaluation.recognition import evaluate_recogniser
 from pipeline.evaluation.seeds import over_seeds
+from pipeline.evaluation.tables import CHANGES, COPIES, TAGS, TRANSLATED
 from pipeline.evaluation.tagging import evaluate_tagger
 from pipeline.evaluation.translations import translations
 from pipeline.experiments import read_experiment
@@ -66,10 +67,10 @@ def run(experiment: str) -> None:
         for way, numbers in shown.metrics.items():
             numbers["seeds"] = over_seeds([each[way] for each in by_seed])
     folder = SAMPLES / experiment
-    parts.write_rows(folder / "translated.parquet", shown.translated, parts.TRANSLATED)
+    parts.write_rows(folder / "translated.parquet", shown.translated, TRANSLATED)
     parts.write_rows(folder / "copies.parquet", shown.copies, COPIES)
     parts.write_rows(folder / "changes.parquet", shown.changes, CHANGES)
-    parts.write_rows(folder / "tags.parquet", shown.tags, parts.TAGS)
+    parts.write_rows(folder / "tags.parquet", shown.tags, TAGS)
     parts.write_json(folder / "attributes.json", shown.attributes)
     parts.write_json(folder / "not_measured.json", shown.not_measured)
     parts.write_json(METRICS / f"{experiment}.json", shown.metrics)

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from pipeline import parts
-from pipeline.evaluation.changes import CHANGES, Changed, change_rows, measure_changes
+from pipeline.evaluation.changes import Changed, change_rows, measure_changes
 from pipeline.evaluation.headlines import estimates
+from pipeline.evaluation.tables import CHANGES
 from pipeline.evaluation.translations import Translation
 from pipeline.faces.mean_face import MEAN_FACE
 from pipeline.metrics.face_regions import REGIONS, region_map

@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from pipeline import images
 from pipeline.datasets.arrays import Dataset
-from pipeline.evaluation.copies import COPIES, PIXELS, Sets, copy_metrics, copy_rows, find_copies, held_out
+from pipeline.evaluation.copies import PIXELS, Sets, copy_metrics, copy_rows, find_copies, held_out
+from pipeline.evaluation.tables import COPIES
 from pipeline.evaluation.translations import Translation
 from pipeline.parts import read_rows, write_rows
 from tests.evaluation import held_out as tiny

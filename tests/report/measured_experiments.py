@@ -11,7 +11,7 @@ from PIL import Image
 
 from pipeline import images, parts
 from pipeline.datasets.arrays import ROWS
-from pipeline.evaluation.copies import COPIES
+from pipeline.evaluation.tables import COPIES, TAGS, TRANSLATED
 from pipeline.experiments import as_dict
 from tests.methods.tiny_dataset import experiment
 
@@ -91,7 +91,7 @@ def write_samples(name: str, faces: int = 4, size_px: int = 32, way: str = WAY, 
         }
         for face in range(faces)
     ]
-    parts.write_rows(Path("samples") / name / "translated.parquet", rows, parts.TRANSLATED)
+    parts.write_rows(Path("samples") / name / "translated.parquet", rows, TRANSLATED)
     for domain in ("photo", "anime"):
         table = [
             {
@@ -162,7 +162,7 @@ def write_tags(name: str, precision: Mapping[str, float | None]) -> None:
         }
         for tag, value in precision.items()
     ]
-    parts.write_rows(Path("samples") / name / "tags.parquet", rows, parts.TAGS)
+    parts.write_rows(Path("samples") / name / "tags.parquet", rows, TAGS)
 
 
 def write_training(name: str, size_px: int = 32, faces: int = 4) -> None:

@@ -15,7 +15,8 @@ from PIL import Image
 
 from pipeline import images, parts
 from pipeline.datasets.arrays import ROWS
-from pipeline.evaluation.changes import CHANGES, change_rows, measure_changes
+from pipeline.evaluation.changes import change_rows, measure_changes
+from pipeline.evaluation.tables import CHANGES, TRANSLATED
 from pipeline.evaluation.translations import Translation
 from pipeline.faces.mean_face import MEAN_FACE
 from pipeline.metrics.face_regions import REGIONS, region_map
@@ -67,7 +68,7 @@ def write_model(name: str, outputs: np.ndarray, shown: list[int] | None = None) 
         }
         for face in (range(count) if shown is None else shown)
     ]
-    parts.write_rows(Path("samples") / name / "translated.parquet", rows, parts.TRANSLATED)
+    parts.write_rows(Path("samples") / name / "translated.parquet", rows, TRANSLATED)
     for domain in ("before", "after"):
         table = [
             {
@@ -173,7 +174,7 @@ def test_one_model_alone_has_no_sheet_and_neither_has_one_without_partners() -> 
     faces = tints(COUNT)
     entries = {"only": write_model("only", operated(faces)), "unpaired": write_model("unpaired", faces)}
     path = Path("samples/unpaired/translated.parquet")
-    parts.write_rows(path, [row | {"truth_face_id": None} for row in parts.read_rows(path)], parts.TRANSLATED)
+    parts.write_rows(path, [row | {"truth_face_id": None} for row in parts.read_rows(path)], TRANSLATED)
     assert gather(entries) == []
     Path("samples/only/translated.parquet").unlink()
     assert gather(entries) == []

@@ -16,6 +16,7 @@ from PIL import Image
 
 from pipeline import parts
 from pipeline.errors import UserError
+from pipeline.evaluation.tables import TRANSLATED
 from pipeline.report import people
 from pipeline.report.rating import LARGEST_PX, write_page
 from pipeline.report.votes import COLUMNS, RATINGS, Rating, merge, named, read_names, read_ratings
@@ -143,9 +144,7 @@ def test_of_several_ways_one_must_be_chosen() -> None:
         write_samples(name, faces=2)
         path = Path("samples") / name / "translated.parquet"
         rows = parts.read_rows(path)
-        parts.write_rows(
-            path, rows + [row | {"translation": "anime_to_photo"} for row in rows], parts.TRANSLATED
-        )
+        parts.write_rows(path, rows + [row | {"translation": "anime_to_photo"} for row in rows], TRANSLATED)
     with pytest.raises(UserError, match="give --way: one of anime_to_photo, photo_to_anime"):
         write_page(OUT, None, [])
     assert write_page(OUT, WAY, [])[1] == 2

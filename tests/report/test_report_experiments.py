@@ -15,6 +15,7 @@ from PIL import Image
 
 from benchmarks.real_pictures import REPOSITORY
 from pipeline import images, parts
+from pipeline.evaluation.tables import TRANSLATED
 from pipeline.experiments import as_dict
 from pipeline.report.experiments import GRID_PX, gather
 from tests.methods.tiny_dataset import experiment
@@ -40,7 +41,7 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     png = images.encode(np.full((32, 32, 3), 90, np.uint8), "png")
     row = {"translation": "photo_to_anime", "face_id": "a", "url": "u"}
     row |= {"input": png, "output": png, "nearest": png, "nearest_distance": 12.0}
-    parts.write_rows(Path("samples/tiny/translated.parquet"), [row], parts.TRANSLATED)
+    parts.write_rows(Path("samples/tiny/translated.parquet"), [row], TRANSLATED)
     parts.write_json(Path("samples/tiny/not_measured.json"), {"photo_to_anime": {"fid": "no weights"}})
     write_metrics(METRICS)
     return tmp_path
