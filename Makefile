@@ -21,7 +21,7 @@ setup: .venv/installed  ## the environment in .venv, with the versions of constr
 
 .venv/installed: .uv/bin/uv pyproject.toml constraints.txt
 	.uv/bin/uv venv --quiet --allow-existing --no-python-downloads --python $(PYTHON) .venv
-	.uv/bin/uv pip install --quiet --python .venv --constraint constraints.txt --editable '.[dask,diffusion,fan,flows,s3,screen,dev]'
+	.uv/bin/uv pip install --quiet --python .venv --constraint constraints.txt --editable '.[dask,diffusion,export,fan,flows,s3,screen,dev]'
 	@touch $@
 
 repro: setup     ## run what changed, from crawl to report

@@ -17,9 +17,11 @@ from pipeline.commands import source as source_commands
 from pipeline.commands import watch as watch_commands
 from pipeline.commands import weights as weights_commands
 from pipeline.commands.claims import claims
+from pipeline.commands.exporting import export
 from pipeline.commands.in_turn import Stage
 from pipeline.commands.parts import cache_app, parts_app
 from pipeline.commands.takedown import takedown
+from pipeline.commands.translating import translate
 from pipeline.errors import UserError
 
 app = typer.Typer(
@@ -145,6 +147,8 @@ app.add_typer(takedown, name="takedown", rich_help_panel=TOOLS)
 app.add_typer(watch_commands.app, name="watch", rich_help_panel=TOOLS)
 app.add_typer(quarantine_commands.app, name="quarantine", rich_help_panel=TOOLS)
 app.command(rich_help_panel=TOOLS)(claims)
+app.command(rich_help_panel=TOOLS)(translate)
+app.command(rich_help_panel=TOOLS)(export)
 app.add_typer(rating_commands.app, name="rating", rich_help_panel=TOOLS)
 app.add_typer(weights_commands.app, name="weights", rich_help_panel=TOOLS)
 

@@ -25,7 +25,7 @@ RAISED = {"lambda_rec": 100}
 RECIPES: dict[str, dict[str, Any]] = {
     "surgery-ae": {"method": "autoencoder", "loss": "l1"},
     "surgery-vae": {"method": "vae", "lambda_perceptual": 0, "free_bits": 0.5},
-    "surgery-vae-perceptual": {"method": "vae", "lambda_perceptual": 1},
+    "surgery-vae-perceptual": {"method": "vae", "lambda_perceptual": 0.01},
     "surgery-gan": {"method": "gan", "architecture": "dcgan"},
     "surgery-pix2pix": {"method": "pix2pix", "conditions": ("image",)},
     "surgery-cyclegan": {"method": "cyclegan", "attention": "none"},

@@ -10,7 +10,6 @@ import csv
 import hashlib
 import io
 import json
-import os
 import re
 import shutil
 import tarfile
@@ -23,7 +22,7 @@ from typing import Any, Literal, get_args
 from pipeline import images, parts
 from pipeline.datasets.arrays import Dataset, DomainArrays, load_dataset
 from pipeline.datasets.attribution import ATTRIBUTION_NAME
-from pipeline.errors import UserError
+from pipeline.folders import whole_folder
 
 Format = Literal["folder", "zip-per-subject", "webdataset"]
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -43,38 +42,16 @@ def export(dataset_folder: Path, layout: Format, target: Path) -> int:
     lies there.
     """
     dataset = load_dataset(dataset_folder)
-    if target.exists() and not _may_be_replaced(target):
-        raise UserError(
-            f"{target} exists and is no earlier export (it has no {MARKER}); name another with --out"
-        )
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        temporary.mkdir(parents=True)
+    with whole_folder(target, MARKER, "name another with --out") as folder:
         for name, domain in dataset.domains.items():
-            _WRITERS[layout](temporary, name, domain)
-        _write_metadata(temporary / "metadata.csv", dataset)
-        shutil.copyfile(dataset_folder / ATTRIBUTION_NAME, temporary / ATTRIBUTION_NAME)
+            _WRITERS[layout](folder, name, domain)
+        _write_metadata(folder / "metadata.csv", dataset)
+        shutil.copyfile(dataset_folder / ATTRIBUTION_NAME, folder / ATTRIBUTION_NAME)
         parts.write_json(
-            temporary / MARKER,
+            folder / MARKER,
             {"experiment": dataset.experiment["name"], "format": layout, "labels": _labels(dataset)},
         )
-        _replace(target, temporary)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return sum(domain.rows.num_rows for domain in dataset.domains.values())
-
-
-def _may_be_replaced(folder: Path) -> bool:
-    return folder.is_dir() and ((folder / MARKER).is_file() or not any(folder.iterdir()))
-
-
-def _replace(target: Path, temporary: Path) -> None:
-    """Put the new folder where the old one is; what is left of the old one goes last."""
-    old = target.with_name(f".{target.name}.{os.getpid()}.old")
-    if target.exists():
-        target.rename(old)
-    temporary.rename(target)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _faces(domain: DomainArrays) -> Iterator[tuple[Row, Callable[[], bytes]]]:

@@ -145,7 +145,6 @@ class StableDiffusion:
         from diffusers import DDIMScheduler
 
         # Images would be clipped to [-1, 1]; latents have no such bounds.
-
         return DDIMScheduler.from_config(self._read_config("scheduler"), clip_sample=False)
 
     def denoiser(

@@ -77,9 +77,13 @@ def run(experiment: str) -> None:
 
 
 def _evaluate(experiment: str, dataset: Dataset, params: Params, seed: int) -> Evaluation:
-    weights = MODELS / experiment / "weights" / f"seed-{seed}"
-    method = load_weights(weights, read_experiment(dataset.experiment))
-    with reproducible(torch.device("cpu")), torch.random.fork_rng(devices=[]):
+    options = read_experiment(dataset.experiment)
+    method = load_weights(MODELS / experiment / "weights" / f"seed-{seed}", options)
+    # What is translated for minutes on a CPU, as by diffusion, is not to wait where a GPU is.
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    for network in method.networks.values():
+        network.to(device)
+    with reproducible(device, options.deterministic), torch.random.fork_rng():
         torch.manual_seed(seed)
         return _evaluate_method(method, dataset, params, seed)
 
