@@ -2,6 +2,7 @@
 
 import gc
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
@@ -23,7 +24,12 @@ def _held_bytes() -> int:
     return sum(storages.values())
 
 
-@pytest.mark.parametrize("name", TRANSLATORS)
+def _parameter(name: str) -> Any:
+    """Return the method as a parameter; one that goes through a network many times for each image is `long`."""
+    return pytest.param(name, marks=pytest.mark.long) if name == "diffusion" else name
+
+
+@pytest.mark.parametrize("name", map(_parameter, TRANSLATORS))
 def test_200_images_leave_nothing_behind_that_8_do_not(tmp_path: Path, name: str) -> None:
     dataset, method = open_dataset(tmp_path, name), build(name)
     assert isinstance(method, Translator)
