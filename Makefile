@@ -1,10 +1,11 @@
 # The environment and the commands of every day. `make repro` does all of it from a bare Python 3.11, git and make.
 PYTHON ?= python3
-# Three files of tests at a time, in the order in which they are collected: some wait more than they compute.
-PYTEST = pytest -n 3 --dist loadfile --no-loadscope-reorder --durations 40 --durations-min 5
+# Three files of tests at a time, in the order in which they are collected: some wait more than they compute. Each
+# process has one thread: more of them spend their time in waiting for one another.
+PYTEST = OMP_NUM_THREADS=1 pytest -n 3 --dist loadfile --no-loadscope-reorder --durations 40 --durations-min 5
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup repro report test test-all lint ui ui-stop ui-status clean
+.PHONY: help setup repro report test test-all lint ui ui-stop ui-status serve clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -21,7 +22,7 @@ setup: .venv/installed  ## the environment in .venv, with the versions of constr
 
 .venv/installed: .uv/bin/uv pyproject.toml constraints.txt
 	.uv/bin/uv venv --quiet --allow-existing --no-python-downloads --python $(PYTHON) .venv
-	.uv/bin/uv pip install --quiet --python .venv --constraint constraints.txt --editable '.[dask,diffusion,export,fan,flows,s3,screen,dev]'
+	.uv/bin/uv pip install --quiet --python .venv --constraint constraints.txt --editable '.[dask,diffusion,export,fan,flows,s3,screen,serve,dev]'
 	@touch $@
 
 repro: setup     ## run what changed, from crawl to report
@@ -55,6 +56,10 @@ ui-stop: setup   ## end them, and no other checkout's; runs in progress end in o
 
 ui-status: setup ## say what of it runs
 	python -m flows.services status
+
+SERVE_PORT ?= 7860
+serve: setup     ## the preview app on http://127.0.0.1:7860 (SERVE_PORT=…)
+	python -m pipeline serve --port $(SERVE_PORT)
 
 clean:           ## remove what can be made again; crawled images and DVC's cache stay
 	rm -rf .cache logs report .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

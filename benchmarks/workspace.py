@@ -14,6 +14,8 @@ import yaml
 from benchmarks.real_pictures import REPOSITORY
 
 Params = dict[str, Any]
+# What people fill in, and stages read.
+_FILLED_IN = ("bad_faces.csv", "corrected_eyes.csv", "ratings.csv", "takedowns.csv")
 
 
 class Workspace:
@@ -24,7 +26,7 @@ class Workspace:
         folder.mkdir(parents=True)
         ignore = shutil.ignore_patterns("__pycache__")
         shutil.copytree(REPOSITORY / "pipeline", folder / "pipeline", ignore=ignore)
-        for name in ("dvc.yaml", ".dvcignore", "params.yaml", "ratings.csv", "takedowns.csv"):
+        for name in ("dvc.yaml", ".dvcignore", "params.yaml", *_FILLED_IN):
             shutil.copy(REPOSITORY / name, folder)
         for kept in REPOSITORY.glob("**/.gitkeep"):
             copied = folder / kept.relative_to(REPOSITORY)

@@ -33,9 +33,9 @@ def stage_key(stage: str, options: Mapping[str, Any], weight_names: Iterable[str
     )
 
 
-def result_key(stage_hash: str, inputs: Iterable[Path], left_out: Iterable[str] = ()) -> str:
-    """Return the key of one result: the stage's hash, the content of its files, and what of it is left out."""
-    return _hash([stage_hash, *(parts.content_hash(path) for path in inputs), *sorted(left_out)])
+def result_key(stage_hash: str, inputs: Iterable[Path], said: Mapping[str, Any] | None = None) -> str:
+    """Return the key of one result: the stage's hash, the content of its files, and what people said of its images."""
+    return _hash([stage_hash, *(parts.content_hash(path) for path in inputs), *([said] if said else [])])
 
 
 def fetch(key: str, target: Path) -> bool:

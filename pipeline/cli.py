@@ -20,6 +20,7 @@ from pipeline.commands.claims import claims
 from pipeline.commands.exporting import export
 from pipeline.commands.in_turn import Stage
 from pipeline.commands.parts import cache_app, parts_app
+from pipeline.commands.serving import serve
 from pipeline.commands.takedown import takedown
 from pipeline.commands.translating import translate
 from pipeline.errors import UserError
@@ -149,6 +150,7 @@ app.add_typer(quarantine_commands.app, name="quarantine", rich_help_panel=TOOLS)
 app.command(rich_help_panel=TOOLS)(claims)
 app.command(rich_help_panel=TOOLS)(translate)
 app.command(rich_help_panel=TOOLS)(export)
+app.command(rich_help_panel=TOOLS)(serve)
 app.add_typer(rating_commands.app, name="rating", rich_help_panel=TOOLS)
 app.add_typer(weights_commands.app, name="weights", rich_help_panel=TOOLS)
 

@@ -29,7 +29,8 @@ from pipeline.reasons import REASONS
 DATA = Path("data")
 SCHEMA_VERSION = 2
 VERSION_KEY = "schema_version"
-ROW_GROUP_SIZE = 32
+ROW_GROUP_SIZE = 32  # a part's: a worker or a page takes a few pictures of it
+LONG_ROW_GROUP_SIZE = 4096  # that of tables of everything, which are read column by column
 REJECTED_NAME = "rejected.parquet"
 
 _POINT = pa.struct([("name", pa.string()), ("x", pa.float32()), ("y", pa.float32())])
@@ -198,14 +199,14 @@ def link(existing: Path, target: Path) -> None:
             shutil.copyfile(existing, temporary)
 
 
-def write_table(path: Path, table: pa.Table) -> None:
+def write_table(path: Path, table: pa.Table, row_group_size: int = ROW_GROUP_SIZE) -> None:
     """Write a table as one Parquet file, atomically; the same rows give the same bytes."""
     versioned = table.replace_schema_metadata({VERSION_KEY: str(SCHEMA_VERSION)})
     with atomic_path(path) as temporary:
         pq.write_table(
             versioned.combine_chunks(),
             temporary,
-            row_group_size=ROW_GROUP_SIZE,
+            row_group_size=row_group_size,
             compression=_compression(table.column_names),
             use_dictionary=False,
             write_statistics=False,
@@ -219,7 +220,9 @@ def _compression(columns: Sequence[str]) -> str | dict[str, str]:
     return {name: "none" if name == "bytes" else "zstd" for name in columns}
 
 
-def write_rows(path: Path, rows: Sequence[dict[str, Any]], schema: pa.Schema) -> None:
+def write_rows(
+    path: Path, rows: Sequence[dict[str, Any]], schema: pa.Schema, row_group_size: int = ROW_GROUP_SIZE
+) -> None:
     """Write rows as one Parquet file, atomically; the same rows give the same bytes.
 
     Columns that a row lacks are null. Raises `ValueError` for a column that the schema does not know and
@@ -231,9 +234,8 @@ def write_rows(path: Path, rows: Sequence[dict[str, Any]], schema: pa.Schema) ->
             raise ValueError(f"{path}: columns {sorted(unknown)} are not in the schema")
         if row.get("reason") is not None and row["reason"] not in REASONS:
             raise ValueError(f"{path}: {row['reason']!r} is not one of the reasons: {', '.join(REASONS)}")
-    write_table(
-        path, pa.Table.from_pylist([{name: row.get(name) for name in schema.names} for row in rows], schema)
-    )
+    table = pa.Table.from_pylist([{name: row.get(name) for name in schema.names} for row in rows], schema)
+    write_table(path, table, row_group_size)
 
 
 def write_json(path: Path, value: Any) -> None:

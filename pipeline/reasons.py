@@ -26,10 +26,11 @@ REASONS = {
     "not_a_face": "what the detector found does not look like a face to the check",
     # landmarks
     "eye_missing": "the detector did not see both eyes",
-    "bad_landmarks": "the landmarks contradict each other or the detector",
+    "bad_landmarks": "the landmarks contradict each other or the detector",  # and align
     # align
     "degenerate_eyes": "the eyes lie on one spot",
     # catalogue
+    "marked_bad": "somebody looked at it and listed it in bad_faces.csv",
     "profile": "turned too far to the side",  # and landmarks
     "nodding": "turned too far up or down",
     "too_dark": "too little light on the face",

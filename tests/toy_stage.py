@@ -29,8 +29,10 @@ class Options:
     marker: str = ""
 
 
-def measure(options: Options, image: Row) -> list[Row]:
-    """Find a face of as many pixels as the image has bytes."""
+def measure(options: Options, image: Row, said: str = "") -> list[Row]:
+    """Find a face of as many pixels as the image has bytes, unless people said that there is none."""
+    if said:
+        return [partwise.rejection("detect", image, "no_face", said)]
     if image["bytes"] == b"crash":
         os.kill(os.getpid(), signal.SIGKILL)
     if image["bytes"] == b"crash once" and not Path(options.marker).exists():
@@ -82,11 +84,11 @@ def image_id(data: bytes) -> str:
 def run(
     options: Options | None = None,
     engine: Engine | None = None,
-    taken_down: dict[str, frozenset[str]] | None = None,
+    said: partwise.Said | None = None,
     stage: partwise.PartStage = DETECT,
 ) -> dict[str, bytes]:
     """Run the stage, on two processes if nothing else is said; return its parts."""
-    partwise.run(stage, SOURCE, options or Options(), (), engine or LocalEngine(workers=2), taken_down)
+    partwise.run(stage, SOURCE, options or Options(), (), engine or LocalEngine(workers=2), said)
     return {path.name: path.read_bytes() for path in parts.list_parts(parts.folder(stage.output, SOURCE))}
 
 

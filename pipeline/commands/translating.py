@@ -50,7 +50,7 @@ def translate(
     from pipeline.serve.batch import TABLE, Wanted, translate_pictures
     from pipeline.takedowns import load_takedowns
 
-    device = _device(accelerator, torch.cuda.is_available())
+    device = device_name(accelerator, torch.cuda.is_available())
     wanted = Wanted(experiment, of, paste, visible_mark)
     counts = translate_pictures(
         wanted, given, out, load_params(), load_takedowns(), Path("models"), torch.device(device)
@@ -60,7 +60,8 @@ def translate(
         typer.echo(f"  {count} rejected: {reason}")
 
 
-def _device(accelerator: Accelerator, has_cuda: bool) -> str:
+def device_name(accelerator: Accelerator, has_cuda: bool) -> str:
+    """Return torch's name of the device to run on; `UserError` where a GPU is asked for and there is none."""
     from pipeline.errors import UserError
 
     if accelerator is Accelerator.CUDA and not has_cuda:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -15,6 +15,7 @@ from pipeline import parts
 from pipeline.datasets.duplicates import cluster
 from pipeline.datasets.splits import groups_of, split_of
 from pipeline.reasons import DECODE_REASONS
+from pipeline.reviews import Line
 
 FACE_TABLES = ("landmarks", "aligned", "colors")
 MEASURED = (
@@ -67,10 +68,12 @@ def judge(
     val: float,
     test: float,
     by: Sequence[str],
+    bad: Mapping[int, str] | None = None,
 ) -> tuple[pa.Table, dict[str, int]]:
     """Fill `kept`, the reasons of the catalogue, `cluster` and `split`; sort by source, part and face.
 
-    `limits` are those of `pipeline.params.Limits` for each domain, `by` the columns whose values have one split each.
+    `limits` are those of `pipeline.params.Limits` for each domain, `by` the columns whose values have one split each,
+    `bad` says by row why somebody marked a face as bad.
     The second result counts what came of the search for duplicates.
     """
     frame = faces.select(
@@ -81,7 +84,8 @@ def judge(
         ]
     ).to_pandas()
     aligned = frame["phash"].notna() & frame["reason"].isna()
-    for reason, failing, detail in verdicts(frame, limits):
+    marked = pd.Series(bad or {}, index=frame.index, dtype=object)
+    for reason, failing, detail in [("marked_bad", marked.notna(), marked), *verdicts(frame, limits)]:
         hit = aligned & frame["reason"].isna() & failing
         frame.loc[hit, "stage"] = "catalogue"
         frame.loc[hit, "detail"] = detail[hit]
@@ -95,6 +99,28 @@ def judge(
         faces = faces.set_column(faces.schema.get_field_index(name), parts.FACES.field(name), values)
     order = [(name, "ascending") for name in ("source", "part", "face_id")]
     return faces.take(pc.sort_indices(faces, order)), duplicates
+
+
+def faces_meant(faces: pa.Table, lines: Sequence[Line]) -> list[tuple[int, Line]]:
+    """Return each line with the row of `faces` that it means, by the boxes of its image; not those that mean none.
+
+    A line meets a face in each source that has its image.
+    """
+    by_image: dict[str, list[Line]] = defaultdict(list)
+    for line in lines:
+        by_image[line.image_id].append(line)
+    listed = pc.is_in(faces["image_id"], value_set=pa.array(list(by_image), pa.string()))
+    boxes: dict[tuple[str, str], dict[int, list[float]]] = defaultdict(dict)
+    for row in np.flatnonzero(listed.to_numpy()).tolist():
+        source, image_id, box = (faces[name][row].as_py() for name in ("source", "image_id", "box_xyxy"))
+        boxes[source, image_id][row] = box
+    met = []
+    for (_, image_id), of_image in boxes.items():
+        for line in by_image[image_id]:
+            number = line.face_among(list(of_image.values()))
+            if number is not None:
+                met.append((list(of_image)[number], line))
+    return met
 
 
 def rejections_of_source(source: str, names: list[str], judged: pa.Table) -> list[dict[str, Any]]:

@@ -18,8 +18,7 @@ from pipeline.experiments.diffusing import Diffusion
 from pipeline.experiments.generating import Gan
 from pipeline.experiments.paired import Pix2Pix
 from pipeline.experiments.recognising import Recogniser
-from pipeline.experiments.styles import StarGanV2
-from pipeline.experiments.styling import StyleTransfer
+from pipeline.experiments.styles import StarGanV2, StyleTransfer
 from pipeline.experiments.unpaired import Cut, CycleGan, DiscoGan, GetGan, Munit, Ugatit
 
 EXPERIMENTS: dict[str, type[Experiment]] = {

@@ -65,9 +65,9 @@ class GetGan(Translator):
 
     @property
     def shipped(self) -> tuple[str, ...]:
-        """What y* and the way back take; the error branch stays behind."""
-        gate = ("gate",) if "gate" in self.networks else ()
-        return ("shared", *gate, "fake", "generator_to_source")
+        """What y* and the way back take, and the error image, which explains both."""
+        others = tuple(name for name in ("gate", "error") if name in self.networks)
+        return ("shared", "fake", "generator_to_source", *others)
 
     def phases(self) -> Sequence[Phase]:
         """Return the document's five steps; the second, the weights, is part of the third.
@@ -198,6 +198,12 @@ class GetGan(Translator):
     def translate(self, inputs: Tensor, to: str) -> Tensor:
         """Return Bx3xSxS images of one domain as images of the other: y*, without the error image."""
         return self._to_target(inputs)[0] if to == self.target else self._to_source(inputs)
+
+    @torch.no_grad()
+    def parts(self, source: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+        """Return y*, y_e and W of Bx3xSxS sources, and the gate s where there is one; not with `error: false`."""
+        fake, features, gate = self._to_target(source)
+        return fake, self.networks["error"](features), self._weight(source, fake), gate
 
     @torch.no_grad()
     def sample_columns(self, inputs: Batch) -> list[Tensor]:

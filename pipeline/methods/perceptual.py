@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from pipeline.datasets.arrays import EXPERIMENT_NAME, TAGGER
-from pipeline.errors import UserError
+from pipeline.methods.dataset_tagger import dataset_tagger
 from pipeline.methods.losses import feature_distance
 from pipeline.methods.published_weights import weight_file
 from pipeline.networks.backbones import build_backbone, load_backbone
@@ -52,13 +50,8 @@ class PerceptualLoss:
             return load_vgg16(weight_file(self._weights, "perceptual_weights")).to(device)
 
     def _load_tagger(self, device: torch.device) -> Look:
-        folder = None if self._dataset is None else self._dataset / TAGGER
-        if folder is None or not (folder / EXPERIMENT_NAME).exists():
-            raise UserError(
-                f"perceptual_weights: the dataset does not hold {self._weights}; run the stage `dataset` again"
-            )
-        described = json.loads((folder / EXPERIMENT_NAME).read_text(encoding="utf-8"))
-        backbone = build_backbone(described["backbone"])
+        folder, name = dataset_tagger(self._dataset, self._weights)
+        backbone = build_backbone(name)
         load_backbone(backbone, folder / "backbone.safetensors")
         backbone.requires_grad_(False).eval().to(device)
         return backbone.stages

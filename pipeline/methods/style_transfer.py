@@ -5,7 +5,6 @@ By optimising each image (Gatys et al. 2016), or by a decoder that is trained on
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
@@ -15,11 +14,12 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 from torch.optim import LBFGS, Adam
 
-from pipeline.datasets.arrays import EXPERIMENT_NAME, TAGGER, Dataset
+from pipeline.datasets.arrays import Dataset
 from pipeline.datasets.loading import Batch, Draws
 from pipeline.errors import UserError
-from pipeline.experiments import styling
+from pipeline.experiments import styles
 from pipeline.methods.base import Losses, Phase, Translator, Turn, Way, adam
+from pipeline.methods.dataset_tagger import dataset_tagger
 from pipeline.methods.losses import relative_distance, total_variation
 from pipeline.methods.published_weights import weight_file
 from pipeline.networks.adain import AdaInDecoder
@@ -47,7 +47,7 @@ class StyleTransfer(Translator):
     `perceptual_weights` says, never with random weights in its place.
     """
 
-    def __init__(self, experiment: styling.StyleTransfer, generator: torch.Generator) -> None:
+    def __init__(self, experiment: styles.StyleTransfer, generator: torch.Generator) -> None:
         super().__init__(experiment)
         self.options = experiment
         self.optimises = experiment.variant == "gatys"
@@ -94,17 +94,10 @@ class StyleTransfer(Translator):
 
     def _tagger(self) -> Path:
         """Return the folder of the tagger; `UserError` where it is not there, or another one."""
-        named = self.options.perceptual_weights
-        folder = None if self._dataset is None else self._dataset / TAGGER
-        if folder is None or not (folder / EXPERIMENT_NAME).exists():
-            raise UserError(
-                f"perceptual_weights: the dataset does not hold {named}; run the stage `dataset` again"
-            )
-        backbone = json.loads((folder / EXPERIMENT_NAME).read_text(encoding="utf-8"))["backbone"]
-        if backbone != self.options.backbone:
-            raise UserError(
-                f"backbone: {named} has {backbone}, not {self.options.backbone}; write backbone: {backbone}"
-            )
+        named, backbone = self.options.perceptual_weights, self.options.backbone
+        folder, found = dataset_tagger(self._dataset, named)
+        if found != backbone:
+            raise UserError(f"backbone: {named} has {found}, not {backbone}; write backbone: {found}")
         return folder
 
     @property

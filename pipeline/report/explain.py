@@ -58,6 +58,8 @@ def _face_lines(face: Row, catalogue: dict[str, Row]) -> Iterator[str]:
             [known[name] for name in ("yaw_deg", "pitch_deg", "roll_deg") if known[name] is not None]
         )
         yield f"  landmarks  {known['model']}, quality {known['landmark_quality']:.2f}, pose {angles}°"
+    elif known["model"] is not None:
+        yield f"  landmarks  {known['model']}"
     if known["stage"] == "align":
         yield f"  align      {_reason(known)}"
         return

@@ -30,6 +30,7 @@ ADVICE = {
     # align
     "degenerate_eyes": "turn towards the camera, so that both eyes are seen side by side",
     # catalogue
+    "marked_bad": "somebody marked this face as bad; choose another picture, or delete its line in bad_faces.csv",
     "profile": "turn towards the camera",
     "nodding": "hold the head level",
     "too_dark": "turn towards the light, or light up the face",

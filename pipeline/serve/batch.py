@@ -9,9 +9,8 @@ from __future__ import annotations
 import csv
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -25,19 +24,21 @@ from pipeline.methods.base import Way
 from pipeline.params import Params
 from pipeline.progress import counter
 from pipeline.serve.advice import ADVICE
-from pipeline.serve.given import MAX_BYTES, pictures_in, safe_path, shown
-from pipeline.serve.journal import Journal, Row, journal
-from pipeline.serve.looking import Face, Ways, look, ways_of
+from pipeline.serve.given import MAX_BYTES, Refused, is_zip_in_zip, pictures_in, places_of, safe_path, shown
+from pipeline.serve.journal import Journal, Row, journal, written
+from pipeline.serve.looking import Face, look, ways_of
 from pipeline.serve.marks import marked_png
 from pipeline.serve.pasting import paste
 from pipeline.serve.zoo import WEIGHTS, Answer, Zoo
 from pipeline.sources.files import File
 from pipeline.takedowns import Takedowns
+from pipeline.training.interruption import leave, noted_signals
 from pipeline.training.reproducible import reproducible
 
 TABLE = "translated.csv"
 FACES, PASTED = "faces", "pasted"
 COLUMNS = ("file", "face", "box_xyxy", "output", "pasted", "reason", "detail", "advice", "seconds")
+_MOST_STARTS = 2
 
 
 @dataclass(frozen=True)
@@ -64,38 +65,83 @@ class Counts:
 
 
 class Batch:
-    """The translation of one picture after another into a folder."""
+    """The translation of one picture after another into the folder `out`.
 
-    def __init__(
-        self, wanted: Wanted, zoo: Zoo, way: Way, ways: Ways, takedowns: Takedowns, out: Path
-    ) -> None:
-        self._wanted = wanted
+    Raises `UserError` where the experiment is not trained, or not for what the pictures show.
+    """
+
+    def __init__(self, wanted: Wanted, zoo: Zoo, params: Params, takedowns: Takedowns, out: Path) -> None:
+        self.wanted = wanted
+        self.out = out
+        self.way = _way(zoo, wanted)
+        self.ways = ways_of(params, self.way.of)
+        self.written_bytes = 0
         self._zoo = zoo
-        self._way = way
-        self._ways = ways
         self._takedowns = takedowns
-        self._out = out
 
-    def rows_of(self, file: File) -> list[Row]:
+    def go_on(self, files: Sequence[File], notes: Journal) -> Iterator[int]:
+        """Translate what is not done yet; yield how many pictures are, first before anything is begun.
+
+        A picture during which the process ended is begun once more, after all others; one that ended it twice is
+        a row that says so. Leaving at a `yield`, or by an exception, is not held against any picture.
+        """
+        places = places_of(files)
+        versions = {file.path: _version(file, places[file.path]) for file in files}
+        left = [file for file in files if not notes.has(file.path, versions[file.path])]
+        left.sort(key=lambda file: notes.begun(file.path, versions[file.path]))
+        done = len(files) - len(left)
+        yield done
+        for file in left:
+            self._do(file, versions[file.path], places[file.path], notes)
+            done += 1
+            yield done
+
+    def remove(self, rows: Iterable[Row]) -> None:
+        """Remove what was made of a picture."""
+        for row in rows:
+            for name in ("output", "pasted"):
+                if row.get(name):
+                    (self.out / row[name]).unlink(missing_ok=True)
+
+    def _do(self, file: File, version: str, place: Path, notes: Journal) -> None:
+        if notes.begun(file.path, version) >= _MOST_STARTS:
+            detail = f"the process ended {_MOST_STARTS} times while it worked on this picture"
+            notes.add(file.path, version, [refused(file.path, "worker_crashed", detail)])
+            return
+        notes.start(file.path, version)
+        try:
+            self.remove(notes.rows(file.path))
+            rows = self._rows_of(file, place)
+        except Exception as error:
+            if isinstance(error, UserError):  # what is missing is not the picture's fault
+                notes.leave(file.path, version)
+                raise
+            rows = [refused(file.path, "failed", f"{type(error).__name__}: {error}")]
+        except BaseException:
+            notes.leave(file.path, version)
+            raise
+        notes.add(file.path, version, rows)
+
+    def _rows_of(self, file: File, place: Path) -> list[Row]:
         """Write what becomes of a picture; return a row for each of its faces, or one for the picture without any."""
+        if is_zip_in_zip(file):
+            return [refused(file.path, "not_an_image", "zips in zips are not looked into; give it by itself")]
         try:
             data = file.read(MAX_BYTES)
         except FetchProblem as problem:
             return [refused(file.path, problem.reason, problem.detail)]
-        picture = look(data, self._ways, self._takedowns)
+        picture = look(data, self.ways, self._takedowns)
         if picture.rgb is None or picture.reason is not None:
             return [refused(file.path, picture.reason or "failed", picture.detail or "")]
         answers = {
-            face.number: self._zoo.translate(self._wanted.experiment, face, self._way.of, self._way.to)
+            face.number: self._zoo.translate(self.wanted.experiment, face, self.way.of, self.way.to)
             for face in picture.faces
             if face.reason is None
         }
         made = {number: answer for number, answer in answers.items() if answer.image is not None}
-        target = safe_path(file.path)
-        pasted = (
-            self._paste(picture.rgb, picture.faces, made, target) if self._wanted.pastes and made else None
-        )
-        return [self._row(file, face, answers.get(face.number), target, pasted) for face in picture.faces]
+        pastes = self.wanted.pastes and made
+        pasted = self._paste(picture.rgb, picture.faces, made, place) if pastes else None
+        return [self._row(file, face, answers.get(face.number), place, pasted) for face in picture.faces]
 
     def _row(self, file: File, face: Face, answer: Answer | None, target: Path, pasted: str | None) -> Row:
         row = {"file": shown(file.path), "face": face.number, "box_xyxy": _numbers(face.box_xyxy)}
@@ -116,20 +162,16 @@ class Batch:
         for face in reversed(faces):
             answer = made.get(face.number)
             if answer is not None and answer.image is not None:
-                rgb = paste(rgb, answer.image, face.matrix, face.row["size_px"], self._ways.search is None)
+                rgb = paste(rgb, answer.image, face.matrix, face.row["size_px"], self.ways.search is None)
         output = Path(PASTED, f"{target}.png")
         self._write(output, rgb)
         return output.as_posix()
 
     def _write(self, relative: Path, rgb: np.ndarray) -> None:
-        data = marked_png(rgb, self._wanted.experiment, self._wanted.visible_mark)
-        try:
-            with parts.atomic_path(self._out / relative) as path:
-                path.write_bytes(data)
-        except OSError as error:
-            raise UserError(
-                f"OUT: {self._out / relative} cannot be written ({error.strerror}); put that right and start again"
-            ) from None
+        data = marked_png(rgb, self.wanted.experiment, self.wanted.visible_mark)
+        with written(self.out / relative), parts.atomic_path(self.out / relative) as path:
+            path.write_bytes(data)
+        self.written_bytes += len(data)
 
 
 def translate_pictures(
@@ -143,24 +185,27 @@ def translate_pictures(
 ) -> Counts:
     """Translate every face of the given pictures into the folder `out`, from where an earlier run was ended.
 
-    Raises `UserError` for what is wrong with the settings; what is wrong with a picture is a row of the table.
+    The first SIGINT or SIGTERM ends it after the picture at hand, the second at once. Raises `UserError` for what is
+    wrong with the settings; what is wrong with a picture is a row of the table.
     """
     if out.resolve().is_relative_to(given.resolve()):
         raise UserError(
             f"OUT: {out} lies in {given}, so results would be translated again; name another folder"
         )
-    files, broken = pictures_in(given)
-    zoo = Zoo(models, device)
-    way = _way(zoo, wanted)
-    ways = ways_of(params, way.of)
-    batch = Batch(wanted, zoo, way, ways, takedowns, out)
-    weights = models / wanted.experiment / WEIGHTS
-    with journal(out, _task(wanted, given, way, ways, weights)) as notes, reproducible(device):
+    files, unread = pictures_in(given)
+    batch = Batch(wanted, Zoo(models, device), params, takedowns, out)
+    task = _task(batch, given, models / wanted.experiment / WEIGHTS)
+    with journal(out, task) as notes, reproducible(device), noted_signals() as signals:
         for stale in out.rglob(".*.tmp"):
             stale.unlink()
-        _translate_all(batch, notes, files, out)
-        _remove_vanished(notes, files, out)
-        return _write_table(out / TABLE, notes, files, broken)
+        _remove_vanished(batch, notes, files)
+        going = batch.go_on(files, notes)
+        with counter("translate", len(files), "picture", done=next(going)) as progress:
+            for _ in going:
+                progress.update()
+                if signals:
+                    leave(signals[0])
+        return write_table(out / TABLE, notes, files, unread)
 
 
 def refused(path: str, reason: str, detail: str) -> Row:
@@ -178,17 +223,22 @@ def _way(zoo: Zoo, wanted: Wanted) -> Way:
     raise UserError(f"--from {wanted.of}: {wanted.experiment} translates from {known}")
 
 
-def _task(wanted: Wanted, given: Path, way: Way, ways: Ways, weights: Path) -> dict[str, Any]:
+def _version(file: File, place: Path) -> str:
+    """Return what changes where a picture must be done again: its bytes, or the place of its results."""
+    return file.version if place == safe_path(file.path) else f"{file.version} {place.name}"
+
+
+def _task(batch: Batch, given: Path, weights: Path) -> dict[str, Any]:
     """Return what must be the same for a run to go on."""
     hashes = [f"{path.parent.name}/{path.name} {parts.content_hash(path)}" for path in _files(weights)]
     return {
-        "experiment": wanted.experiment,
+        "experiment": batch.wanted.experiment,
         "weights": _digest("\n".join(hashes)),
-        "from": way.of,
-        "to": way.to,
-        "paste": wanted.pastes,
-        "visible_mark": wanted.visible_mark,
-        "faces": _digest(repr(asdict(ways))),
+        "from": batch.way.of,
+        "to": batch.way.to,
+        "paste": batch.wanted.pastes,
+        "visible_mark": batch.wanted.visible_mark,
+        "faces": _digest(repr(asdict(batch.ways))),
         "in": _digest(str(given.resolve())),
     }
 
@@ -201,50 +251,34 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
 
 
-def _translate_all(batch: Batch, notes: Journal, files: Sequence[File], out: Path) -> None:
-    left = [file for file in files if not notes.has(file.path, file.version)]
-    with counter("translate", len(files), "picture", done=len(files) - len(left)) as progress:
-        for file in left:
-            _remove(notes.rows(file.path), out)
-            try:
-                rows = batch.rows_of(file)
-            except UserError:
-                raise  # what is missing is not the picture's fault
-            except Exception as error:
-                rows = [refused(file.path, "failed", f"{type(error).__name__}: {error}")]
-            notes.add(file.path, file.version, rows)
-            progress.update()
-
-
-def _remove_vanished(notes: Journal, files: Sequence[File], out: Path) -> None:
+def _remove_vanished(batch: Batch, notes: Journal, files: Sequence[File]) -> None:
     """Remove what was made of pictures that are there no more."""
     for path in set(notes.files()) - {file.path for file in files}:
-        _remove(notes.rows(path), out)
+        batch.remove(notes.rows(path))
+        notes.forget(path)
 
 
-def _remove(rows: Sequence[Row], out: Path) -> None:
-    for row in rows:
-        for name in ("output", "pasted"):
-            if row.get(name):
-                (out / row[name]).unlink(missing_ok=True)
-
-
-def _write_table(path: Path, notes: Journal, files: Sequence[File], broken: Mapping[str, str]) -> Counts:
-    """Write every row in the order of the pictures' paths, those of zips that cannot be read last."""
+def write_table(path: Path, notes: Journal, files: Sequence[File], unread: Sequence[Refused]) -> Counts:
+    """Write every row in the order of the pictures' paths, what cannot be looked into last; count them."""
     reasons: Counter[str] = Counter()
     translated = 0
     with (
+        written(path),
         parts.atomic_path(path) as temporary,
         temporary.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file,
     ):
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
-        unread = [[refused(name, "unreadable", detail)] for name, detail in broken.items()]
-        for rows in chain((notes.rows(each.path) for each in files), unread):
+        for rows in _all_rows(notes, files, unread):
             writer.writerows(rows)
             reasons.update(row["reason"] for row in rows if row.get("reason"))
             translated += sum(bool(row.get("output")) for row in rows)
-    return Counts(len(files) + len(broken), translated, dict(reasons.most_common()))
+    return Counts(len(files) + len(unread), translated, dict(reasons.most_common()))
+
+
+def _all_rows(notes: Journal, files: Sequence[File], unread: Sequence[Refused]) -> Iterator[list[Row]]:
+    yield from (notes.rows(file.path) for file in files)
+    yield from ([refused(each.path, each.reason, each.detail)] for each in unread)
 
 
 def _numbers(values: Sequence[float]) -> str:

@@ -25,6 +25,7 @@ class Journal:
     def __init__(self, file: Any) -> None:
         self._file = file
         self._places: dict[str, tuple[str, int]] = {}
+        self._begun: dict[str, tuple[str, int]] = {}
 
     def read(self) -> dict[str, Any] | None:
         """Note every line, cut off what was not written to its end, and return what is done; None of an empty file."""
@@ -38,7 +39,7 @@ class Journal:
             if task is None:
                 task = entry
             else:
-                self._places[entry["file"]] = (entry["version"], end)
+                self._note(entry, end)
             end += len(line)
         self._file.truncate(end)
         return task
@@ -49,15 +50,40 @@ class Journal:
 
     def has(self, file: str, version: str) -> bool:
         """Say whether a picture with these bytes is finished."""
-        return file in self._places and self._places[file][0] == version
+        return self.has_any(file) and self._places[file][0] == version
+
+    def has_any(self, file: str) -> bool:
+        """Say whether a picture is finished, with whatever bytes."""
+        return file not in self._begun and file in self._places
+
+    def begun(self, file: str, version: str) -> int:
+        """Return how often a picture with these bytes was begun and the process ended without a word."""
+        known, times = self._begun.get(file, (version, 0))
+        return times if known == version else 0
+
+    def start(self, file: str, version: str) -> None:
+        """Note that a picture is begun."""
+        entry = {"file": file, "version": version, "begun": self.begun(file, version) + 1}
+        self._note(entry, self._append(entry))
+
+    def leave(self, file: str, version: str) -> None:
+        """Take back that a picture was begun: it is left for a reason that is not its own."""
+        entry = {"file": file, "version": version, "begun": self.begun(file, version) - 1}
+        self._note(entry, self._append(entry))
 
     def add(self, file: str, version: str, rows: list[Row]) -> None:
         """Note that a picture is finished, once all that was made of it is on the disk."""
-        self._places[file] = (version, self._append({"file": file, "version": version, "rows": rows}))
+        entry = {"file": file, "version": version, "rows": rows}
+        self._note(entry, self._append(entry))
+
+    def forget(self, file: str) -> None:
+        """Note that nothing is there any more of a picture."""
+        entry = {"file": file}
+        self._note(entry, self._append(entry))
 
     def files(self) -> list[str]:
         """Return every picture of which something is noted."""
-        return list(self._places)
+        return list(self._places | self._begun)
 
     def rows(self, file: str) -> list[Row]:
         """Return what became of a picture; nothing where it is not noted."""
@@ -66,13 +92,37 @@ class Journal:
         self._file.seek(self._places[file][1])
         return json.loads(self._file.readline())["rows"]
 
+    def _note(self, entry: Mapping[str, Any], place: int) -> None:
+        name = entry["file"]
+        if "rows" in entry:
+            self._places[name] = (entry["version"], place)
+            self._begun.pop(name, None)
+        elif "begun" in entry:
+            self._begun[name] = (entry["version"], entry["begun"])
+        else:
+            self._places.pop(name, None)
+            self._begun.pop(name, None)
+
     def _append(self, entry: Mapping[str, Any]) -> int:
         """Write a line to the disk; return where it begins."""
         place = self._file.seek(0, os.SEEK_END)
-        self._file.write(json.dumps(entry).encode() + b"\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        with written(Path(self._file.name)):
+            self._file.write(json.dumps(entry).encode() + b"\n")
+            self._file.flush()
+            if "begun" not in entry:
+                os.fsync(self._file.fileno())
         return place
+
+
+@contextmanager
+def written(path: Path) -> Iterator[None]:
+    """Turn what the system says against writing to `path` into a `UserError`."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"OUT: {path} cannot be written ({error.strerror}); put that right and start again"
+        ) from None
 
 
 @contextmanager
@@ -87,8 +137,9 @@ def journal(folder: Path, task: Mapping[str, Any]) -> Iterator[Journal]:
     path = folder / NAME
     if folder.exists() and not path.exists() and any(folder.iterdir()):
         raise UserError(f"OUT: {folder} holds something else; name a new folder")
-    folder.mkdir(parents=True, exist_ok=True)
-    with path.open("a+b") as file:
+    with written(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    with written(path), path.open("a+b") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

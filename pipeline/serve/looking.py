@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,6 +22,7 @@ from pipeline.faces.detection import Search
 from pipeline.names import unknown_name
 from pipeline.params import Domain, Params
 from pipeline.project import PARAMS_FILE
+from pipeline.reviews import Eyes, faces_with_eyes
 from pipeline.serve.advice import ADVICE
 from pipeline.stages import align, colors, detect, landmarks, partwise
 from pipeline.takedowns import Takedowns
@@ -111,11 +112,18 @@ def ways_of(params: Params, domain: str) -> Ways:
     )
 
 
-def look(data: bytes, ways: Ways, takedowns: Takedowns, square: Square | None = None) -> Picture:
+def look(
+    data: bytes,
+    ways: Ways,
+    takedowns: Takedowns,
+    square: Square | None = None,
+    corrected: Mapping[str, Sequence[Eyes]] | None = None,
+) -> Picture:
     """Return the faces of an encoded picture, each with its crop or the reason why there is none.
 
     `square` (left, top, side in pixels) is where a user sees the face, for domains whose pictures are the face: it
-    alone is looked at, and boxes and matrices lead from the whole picture. Raises `UserError` for a square that does
+    alone is looked at, and boxes and matrices lead from the whole picture. `corrected` are eyes that people have shown,
+    by image (`pipeline.reviews.eyes_by_image`). Raises `UserError` for a square that does
     not lie in the picture or is not asked for, and where weights are missing.
     """
     image_id = hashlib.sha256(data).hexdigest()
@@ -126,24 +134,29 @@ def look(data: bytes, ways: Ways, takedowns: Takedowns, square: Square | None = 
     except images.ImageProblem as problem:
         return Picture(image_id, None, (), problem.reason, problem.detail)
     with _ONE_AT_A_TIME:
-        return _look_at(rgb, image_id, ways, square)
+        return _look_at(rgb, image_id, ways, square, (corrected or {}).get(image_id, ()))
 
 
-def _look_at(rgb: np.ndarray, image_id: str, ways: Ways, square: Square | None) -> Picture:
+def _look_at(
+    rgb: np.ndarray, image_id: str, ways: Ways, square: Square | None, corrected: Sequence[Eyes]
+) -> Picture:
     seen = rgb if square is None else _within(rgb, ways, square)
     found = _guarded("detect", {"image_id": image_id}, lambda: detect.faces_of(ways.search, image_id, seen))
     rows = [_as_stored(row, parts.DETECTIONS) for row in found]
     if rows[0]["reason"] is not None:
         return Picture(image_id, rgb, (), rows[0]["reason"], rows[0]["detail"])
-    faces = [_face(seen, row, ways) for row in rows]
+    by_hand = faces_with_eyes(corrected, [row["box_xyxy"] for row in rows])
+    faces = [_face(seen, row, ways, by_hand.get(number)) for number, row in enumerate(rows)]
     if square is not None:
         faces = [_moved(face, square[:2]) for face in faces]
     return Picture(image_id, rgb, tuple(faces))
 
 
-def _face(rgb: np.ndarray, detected: Row, ways: Ways) -> Face:
+def _face(rgb: np.ndarray, detected: Row, ways: Ways, by_hand: Eyes | None) -> Face:
     """Return one detected face after every stage that it comes through."""
-    marked = _stage("landmarks", detected, parts.LANDMARKS, lambda: _marked(ways.marking, rgb, detected))
+    marked = _stage(
+        "landmarks", detected, parts.LANDMARKS, lambda: _marked(ways.marking, rgb, detected, by_hand)
+    )
     row = detected | marked
     if marked["reason"] is not None:
         return _face_of(row, None)
@@ -162,10 +175,10 @@ def _face(rgb: np.ndarray, detected: Row, ways: Ways) -> Face:
     return _face_of(row, images.decode(data))
 
 
-def _marked(marking: landmarks.Marking, rgb: np.ndarray, detected: Row) -> Row:
+def _marked(marking: landmarks.Marking, rgb: np.ndarray, detected: Row, by_hand: Eyes | None) -> Row:
     if marking.faces == "whole":
         return {name: detected[name] for name in ("image_id", "face_id")}
-    return landmarks.landmarks_of(marking, rgb, detected)
+    return landmarks.landmarks_of(marking, rgb, detected, by_hand)
 
 
 def _face_of(row: Row, crop: np.ndarray | None) -> Face:

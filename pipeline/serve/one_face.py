@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pyarrow as pa
 
 from pipeline import parts
@@ -22,13 +23,18 @@ def arrays_of(face: Face, experiment: Experiment, domain: str) -> DomainArrays:
     """
     if face.crop is None:
         raise ValueError(f"{face.row['face_id']} has no crop: {face.reason}")
-    prepared = prepare(face.crop, experiment.preprocess.get(domain, Preprocess()))
     known = {name: value for name, value in face.row.items() if name in ROWS.names}
     own = {"weight": 1.0, "labels": [0] * len(experiment.labels)}
     crops = pa.schema([parts.FACES.field(name) for name in _IN_CROPS])
     table = pa.Table.from_pylist([{name: face.row[name] for name in _IN_CROPS}], crops)
     return DomainArrays(
-        images=reduce(prepared, experiment.size_px)[None],
+        images=image_of(face.crop, experiment, domain)[None],
         points=points_in_crops(table, experiment.size_px),
         rows=pa.Table.from_pylist([dict.fromkeys(ROWS.names) | known | own], ROWS),
     )
+
+
+def image_of(crop: np.ndarray, experiment: Experiment, domain: str) -> np.ndarray:
+    """Return an aligned crop, uint8 RGB, as an experiment sees faces of a domain: prepared, and of its size."""
+    prepared = prepare(crop, experiment.preprocess.get(domain, Preprocess()))
+    return reduce(prepared, experiment.size_px)

@@ -67,6 +67,9 @@ def cut_of(domain: Domain, settings: Align) -> Cut:
 def align_face(cut: Cut, rgb: np.ndarray, face: Row) -> Row:
     """Return the crop of one face of HxWx3 uint8 RGB and what was measured on it, or why there is none."""
     height, width = rgb.shape[:2]
+    if _lacks_points(cut, face):
+        detail = f"the eyes are known, but not the 68 landmarks that the method {cut.method!r} needs"
+        return partwise.rejection("align", face, "bad_landmarks", detail)
     try:
         matrix, size_px = _similarity(cut, width, height, face)
     except alignment.DegenerateEyesError as error:
@@ -85,6 +88,11 @@ def align_face(cut: Cut, rgb: np.ndarray, face: Row) -> Row:
         "eye_distance_px": _eye_distance(face),
         **_measured(cut, rgb, matrix, crop, face),
     }
+
+
+def _lacks_points(cut: Cut, face: Row) -> bool:
+    """Say whether a face whose eyes were corrected by hand is cut out by landmarks that do not agree with them."""
+    return cut.method in ("landmarks", "ffhq") and cut.faces != "whole" and face["points_68"] is None
 
 
 def _similarity(cut: Cut, width: int, height: int, face: Row) -> tuple[np.ndarray, int]:

@@ -11,7 +11,7 @@ from pipeline.faces.detection import Search, find_faces, weights_of
 from pipeline.faces.detectors.base import Detection
 from pipeline.params import ByRole, Detect, Domain, load_params
 from pipeline.stages import partwise
-from pipeline.stages.partwise import Row
+from pipeline.stages.partwise import Row, Said
 from pipeline.takedowns import Takedowns, load_takedowns
 
 
@@ -22,8 +22,10 @@ class Options:
     search: ByRole[Search | None]
 
 
-def detect(options: Options, image: Row) -> list[Row]:
-    """Return a row for each face of a raw image, or why there is none."""
+def detect(options: Options, image: Row, taken_down: bool = False) -> list[Row]:
+    """Return a row for each face of a raw image, or why there is none; one that is taken down is not looked at."""
+    if taken_down:
+        return [partwise.rejection("detect", image, "taken_down", "")]
     try:
         rgb = images.decode(image["bytes"])
     except images.ImageProblem as problem:
@@ -63,24 +65,15 @@ def run(source: str) -> None:
     params = load_params()
     searches = params.domains_of(source).map(lambda domain: search_of(domain, params.detect))
     weights = {name for search in searches.all() if search for name in weights_of(search)}
-    partwise.run(
-        STAGE,
-        source,
-        Options(searches),
-        weights,
-        params.engine,
-        _taken_down(source, load_takedowns()),
-    )
+    taken_down = _taken_down(source, load_takedowns())
+    partwise.run(STAGE, source, Options(searches), weights, params.engine, taken_down)
 
 
-def _taken_down(source: str, takedowns: Takedowns) -> dict[str, frozenset[str]]:
-    """Return, by part, which raw images are taken down, should an older version of the part have come back."""
-    found = {}
-    for part in parts.list_parts(parts.folder("raw", source)) if takedowns else ():
-        rows = parts.read_rows(part, ["image_id", "url", "subject"])
-        if listed := [row["image_id"] for row in rows if takedowns.covers(**row)]:
-            found[part.name] = frozenset(listed)
-    return found
+def _taken_down(source: str, takedowns: Takedowns) -> Said:
+    """Return which raw images are taken down, should an older version of a part have come back."""
+    if not takedowns:
+        return {}
+    return partwise.said_by_part(source, ("url", "subject"), lambda row: takedowns.covers(**row))
 
 
 def _row(image_id: str, index: int, face: Detection, detector: str) -> Row:

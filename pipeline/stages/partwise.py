@@ -22,6 +22,7 @@ from pipeline.progress import counter
 
 Row = dict[str, Any]
 Item = tuple[Row, list[list[Row]]]  # a row of the first input, and the image's rows of each of the others
+Said = Mapping[str, Mapping[str, Any]]  # by part and image: what people said of it, as JSON has it
 LOG = Path("logs/stages.jsonl")
 
 
@@ -31,7 +32,8 @@ class PartStage:
 
     `process(options, row, *sides)` gets a row of the first table and the image's rows of the other tables,
     all without those that were rejected before, and returns the rows of the output: for each face that came
-    in (each image, where no faces came in) its results or one rejection.
+    in (each image, where no faces came in) its results or one rejection. Where people said something of the image,
+    that is one more argument, the last.
     """
 
     name: str
@@ -77,13 +79,13 @@ def run(
     options: Any,
     weight_names: Iterable[str],
     settings: Engine,
-    taken_down: Mapping[str, frozenset[str]] | None = None,
+    said: Said | None = None,
 ) -> None:
     """Write the whole output of `stage` for one source; only parts that are not in the cache are computed.
 
-    `taken_down` says by part which images are rejected unseen.
+    `said` is what people said of images; a part of whose images they say something else is computed anew.
     """
-    taken_down = taken_down or {}
+    said = said or {}
     started = time.monotonic()
     target = parts.folder(stage.output, source)
     target.mkdir(parents=True, exist_ok=True)
@@ -93,21 +95,31 @@ def run(
     stage_hash = cache.stage_key(stage.name, asdict(options), weight_names)
     with ThreadPoolExecutor() as threads:  # hashing lets other threads run
         keys = dict(
-            zip(names, threads.map(partial(_key, stage, source, stage_hash, taken_down), names), strict=True)
+            zip(names, threads.map(partial(_key, stage, source, stage_hash, said), names), strict=True)
         )
     misses = [name for name in names if not cache.fetch(keys[name], target / name)]
-    refused = frozenset().union(*taken_down.values())
+    by_image = {image_id: words for of_part in said.values() for image_id, words in of_part.items()}
     work = Work(
         name=f"{stage.name}@{source}",
         module=stage.process.__module__,
         files=partial(chunk_files, stage, source),
         load=load_items,
-        process=partial(process_items, stage, options, refused),
+        process=partial(process_items, stage, options, by_image),
     )
     for name, rows in _compute(stage, source, work, misses, settings, weight_names):
         parts.write_rows(target / name, rows, stage.schema)
         cache.store(keys[name], target / name)
     _log(stage.name, source, parts=len(names), computed=len(misses), seconds=time.monotonic() - started)
+
+
+def said_by_part(source: str, columns: Sequence[str], say: Callable[[Row], Any]) -> Said:
+    """Return what people said of a source's raw images: what `say` returns for their columns, unless it is empty."""
+    found = {}
+    for part in parts.list_parts(parts.folder("raw", source)):
+        rows = parts.read_rows(part, ["image_id", *columns])
+        if said := {row["image_id"]: words for row in rows if (words := say(row))}:
+            found[part.name] = said
+    return found
 
 
 def _compute(
@@ -162,16 +174,17 @@ def _read_by_image(path: Path, *state: int) -> dict[str, list[Row]]:
 
 
 def process_items(
-    stage: PartStage, options: Any, refused: frozenset[str], items: Iterable[Item]
+    stage: PartStage, options: Any, said: Mapping[str, Any], items: Iterable[Item]
 ) -> list[Row]:
-    """Return the output rows of a chunk; an image on which the code raises becomes a rejection."""
+    """Return the output rows of a chunk; an image on which the code raises becomes a rejection.
+
+    `said` is what people said, by image.
+    """
     results: list[Row] = []
     for row, sides in items:
-        if row["image_id"] in refused:
-            results.append(rejection(stage.name, row, "taken_down", ""))
-            continue
+        words = [said[row["image_id"]]] if row["image_id"] in said else []
         try:
-            results += stage.process(options, row, *sides)
+            results += stage.process(options, row, *sides, *words)
         except UserError:
             raise  # what is missing is not the image's fault
         except Exception as error:
@@ -193,10 +206,8 @@ def _units(row: Row, sides: Sequence[list[Row]]) -> list[Row]:
     return [row] if "face_id" in row or not sides else sides[-1]
 
 
-def _key(
-    stage: PartStage, source: str, stage_hash: str, taken_down: Mapping[str, frozenset[str]], name: str
-) -> str:
-    return cache.result_key(stage_hash, _inputs(stage, source, name), taken_down.get(name, ()))
+def _key(stage: PartStage, source: str, stage_hash: str, said: Said, name: str) -> str:
+    return cache.result_key(stage_hash, _inputs(stage, source, name), said.get(name))
 
 
 def _chunks(stage: PartStage, source: str, name: str) -> list[Chunk]:

@@ -206,7 +206,14 @@ def test_dvc_s_lock_is_waited_for_and_its_holder_named(
     assert "hello" in lines
 
 
-@pytest.mark.parametrize("content", ["", "{", '{"write": 1}'], ids=["empty", "half", "something else"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param("", id="empty"),
+        pytest.param("{", id="half", marks=pytest.mark.long),
+        pytest.param('{"write": 1}', id="something else", marks=pytest.mark.long),
+    ],
+)
 def test_a_list_of_locks_that_dvc_left_half_written_is_removed(project: Path, content: str) -> None:
     write_stages(project, greet="echo hello")
     (project / ".dvc/tmp").mkdir(exist_ok=True)

@@ -267,7 +267,8 @@ def test_a_translation_is_the_image_without_the_error() -> None:
     assert not translated.requires_grad
     torch.testing.assert_close(method.translate(images[1:2], "anime"), translated[1:2])
     assert torch.equal(method.translate(images, "photo"), method.networks["generator_to_source"](images))
-    assert method.shipped == ("shared", "gate", "fake", "generator_to_source")
+    assert method.shipped == ("shared", "fake", "generator_to_source", "gate", "error")
+    assert build(error=False).shipped == ("shared", "fake", "generator_to_source")
 
 
 def test_samples_show_image_error_weight_and_mix_and_leave_no_gradient(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from torch.nn.functional import mse_loss
 from pipeline.datasets.loading import Loader
 from pipeline.errors import UserError
 from pipeline.experiments import read_experiment
-from pipeline.experiments.styling import StyleTransfer as Options
+from pipeline.experiments.styles import StyleTransfer as Options
 from pipeline.methods.base import Turn
 from pipeline.methods.losses import relative_distance
 from pipeline.methods.style_transfer import StyleTransfer

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from pipeline.serve import batch
 from pipeline.serve.advice import ADVICE
 from pipeline.serve.journal import NAME, journal
 from pipeline.sources.demo.plan import face_count
+from pipeline.sources.files import ZipLimits
 from tests.broken_pictures import ENDS, write_broken_pictures
 from tests.serve.small_zoo import ALONE, portrait, write_model
 
@@ -139,6 +141,48 @@ def test_a_zip_gives_what_its_folder_gives_and_nothing_lands_outside(project: Pa
     assert all(Path("evil", row["output"]).exists() for row in table("evil"))
 
 
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_nothing_of_a_zip_is_lost(project: Path) -> None:
+    with zipfile.ZipFile("in.zip", "w") as archive:
+        for name in ("a.jpg", "a.jpg", "A.jpg"):
+            archive.write("in/a.jpg", name)
+        archive.writestr("b.zip", b"PK no zip is looked for in here")
+        archive.writestr("empty.jpg", b"")
+    translate("x", "in.zip", "out")
+    assert [(row["file"], row["reason"]) for row in table()] == [
+        ("A.jpg", ""),
+        ("a (2).jpg", ""),
+        ("a.jpg", ""),
+        ("b.zip", "not_an_image"),
+        ("empty.jpg", "not_an_image"),
+    ]
+    assert table()[3]["detail"] == "zips in zips are not looked into; give it by itself"
+    assert len({row["output"].casefold() for row in table()[:3]}) == 3
+    assert len(pictures()) == 3
+    Path("in/b.jpg").rename("in/A.jpg")  # and where it came later, its neighbour moves
+    (project / "in/B.jpg").write_bytes(portrait(ALONE[3]))
+    translate("x", "in", "of-folder")
+    Path("in/b.jpg").write_bytes(portrait(ALONE[4]))
+    translate("x", "in", "of-folder")
+    translate("x", "in", "at-once")
+    assert untimed(table("of-folder")) == untimed(table("at-once"))
+    assert pictures("of-folder") == pictures("at-once")
+
+
+def test_a_zip_over_the_limits_is_refused_and_in_a_folder_a_row(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with zipfile.ZipFile("in/many.zip", "w") as archive:
+        for number in range(5):
+            archive.writestr(f"{number}.jpg", b"")
+    monkeypatch.setattr(batch, "pictures_in", partial(batch.pictures_in, limits=ZipLimits(4, 1_000)))
+    assert "IN: in/many.zip: the zip holds 5 files, more than 4; divide it" in refused(
+        "x", "in/many.zip", "no"
+    )
+    translate("x", "in", "out")
+    assert (table()[-1]["file"], table()[-1]["reason"]) == ("many.zip", "too_large")
+
+
 def test_a_zip_bomb_is_a_row(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batch, "MAX_BYTES", 1_000_000)
     with zipfile.ZipFile("bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
@@ -184,6 +228,90 @@ def test_a_run_that_was_ended_at_any_face_goes_on(project: Path, monkeypatch: py
     assert untimed(table()) == untimed(table("all"))
     assert pictures() == pictures("all")
     assert not list(Path("out").rglob(".*.tmp"))
+
+
+def crashing(monkeypatch: pytest.MonkeyPatch, given: bytes, how: BaseException | None = None) -> list[bytes]:
+    """Let the process end, without a word to the journal or by an exception, when it looks at a picture."""
+    looked_at: list[bytes] = []
+    genuine = batch.look
+
+    def look(data: bytes, *more: Any) -> Any:
+        looked_at.append(data)
+        if data != given:
+            return genuine(data, *more)
+        if how is None:
+            monkeypatch.setattr(batch.Journal, "leave", lambda *_: None)  # as a segmentation fault leaves it
+        raise how or Ended
+
+    monkeypatch.setattr(batch, "look", look)
+    return looked_at
+
+
+def test_a_picture_that_ends_the_process_twice_is_a_row(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fatal = Path("in/a.jpg").read_bytes()
+    looked_at = crashing(monkeypatch, fatal)
+    with pytest.raises(Ended):
+        translate("x", "in", "out")
+    assert looked_at == [fatal]
+    with pytest.raises(Ended):
+        translate("x", "in", "out")
+    assert looked_at[-1] == fatal  # once more, after all others
+    assert len(looked_at) == 5
+    said = translate("x", "in", "out")
+    assert "4 pictures, 4 faces translated\n  1 rejected: worker_crashed" in said
+    (row,) = [row for row in table() if row["file"] == "a.jpg"]
+    assert (row["reason"], row["advice"]) == ("worker_crashed", ADVICE["worker_crashed"])
+    assert row["detail"] == "the process ended 2 times while it worked on this picture"
+    assert len(looked_at) == 5
+    os.utime("in/a.jpg", (1, 1))
+    with pytest.raises(Ended):  # changed, so it is tried again
+        translate("x", "in", "out")
+
+
+@pytest.mark.parametrize("how", [KeyboardInterrupt(), SystemExit(143), UserError("weights are missing")])
+def test_leaving_is_not_held_against_a_picture(
+    project: Path, monkeypatch: pytest.MonkeyPatch, how: BaseException
+) -> None:
+    with monkeypatch.context() as patched:
+        crashing(patched, Path("in/a.jpg").read_bytes(), how)
+        for _ in range(3):
+            CliRunner().invoke(app, ["translate", "x", "in", "out"])
+    assert "5 faces translated" in translate("x", "in", "out")
+
+
+@pytest.mark.parametrize(
+    ("number", "ends"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)]
+)
+def test_a_signal_lets_the_picture_at_hand_be_finished(
+    project: Path, monkeypatch: pytest.MonkeyPatch, number: int, ends: type[BaseException]
+) -> None:
+    genuine = batch.look
+
+    def look(*arguments: Any) -> Any:
+        os.kill(os.getpid(), number)
+        return genuine(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(batch, "look", look)
+        result = CliRunner().invoke(app, ["translate", "x", "in", "out"])
+    assert result.exit_code != 0
+    assert isinstance(result.exception, ends) or ends is KeyboardInterrupt
+    assert list(pictures()) == ["faces/a.jpg-0.png"]
+    assert "5 faces translated" in translate("x", "in", "out")
+
+
+def test_a_picture_that_vanished_and_came_back_is_done_again(project: Path) -> None:
+    translate("x", "in", "out")
+    before, made = table(), pictures()
+    Path("in/a.jpg").rename("a.jpg")
+    translate("x", "in", "out")
+    assert "faces/a.jpg-0.png" not in pictures()
+    Path("a.jpg").rename("in/a.jpg")
+    translate("x", "in", "out")
+    assert untimed(table()) == untimed(before)
+    assert pictures() == made
 
 
 def test_new_and_changed_pictures_are_done_and_vanished_ones_are_gone(project: Path) -> None:

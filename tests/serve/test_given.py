@@ -10,7 +10,8 @@ import pytest
 
 from pipeline.crawl.failures import TooLarge
 from pipeline.errors import UserError
-from pipeline.serve.given import pictures_in, safe_path, shown
+from pipeline.serve.given import Refused, is_zip_in_zip, pictures_in, places_of, safe_path, shown
+from pipeline.sources.files import ZipLimits
 
 
 def test_a_folder_a_zip_and_a_file_give_their_files_by_path(tmp_path: Path) -> None:
@@ -22,12 +23,12 @@ def test_a_folder_a_zip_and_a_file_give_their_files_by_path(tmp_path: Path) -> N
         archive.write(folder / "b/2.jpg", "b/2.jpg")
         archive.write(folder / "a.png", "a.png")
     for given in (folder, tmp_path / "in.zip"):
-        files, broken = pictures_in(given)
+        files, refused = pictures_in(given)
         assert [(file.path, file.read(99)) for file in files] == [
             ("a.png", b"a.png"),
             ("b/2.jpg", b"b/2.jpg"),
         ]
-        assert broken == {}
+        assert refused == []
     (one,), _ = pictures_in(folder / "a.png")
     assert (one.path, one.read(99)) == ("a.png", b"a.png")
 
@@ -94,3 +95,44 @@ def test_an_unsafe_path_becomes_another_that_leads_down(tmp_path: Path, path: st
 def test_no_two_pictures_share_a_path() -> None:
     alike = ["a?.png", "a*.png", "a_.png", "../a.png", "/a.png", "b/a.png", "b//a.png", "n" * 300, "n" * 301]
     assert len({safe_path(path) for path in alike}) == len(alike)
+
+
+def test_pictures_that_only_some_file_systems_tell_apart_lie_apart_on_all(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "in.zip", "w") as archive:
+        for name in ("a.jpg", "A.JPG", "b.jpg", "é.jpg", "e\u0301.jpg"):
+            archive.writestr(name, name)
+    files, _ = pictures_in(tmp_path / "in.zip")
+    places = places_of(files)
+    assert len({place.as_posix().casefold() for place in places.values()}) == 5
+    assert places["b.jpg"] == Path("b.jpg")
+    assert places["a.jpg"].name.startswith("a.jpg.")
+    assert places_of(files[::-1]) == places
+    assert places_of([file for file in files if file.path == "a.jpg"]) == {"a.jpg": Path("a.jpg")}
+
+
+def test_a_zip_over_the_limits_is_refused_and_in_a_folder_it_is_one_of_many(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "many.zip", "w") as archive:
+        for number in range(5):
+            archive.writestr(f"{number}.jpg", bytes(100))
+    allowed = ZipLimits(members=5, unpacked_bytes=500)
+    assert len(pictures_in(tmp_path / "many.zip", allowed)[0]) == 5
+    with pytest.raises(UserError, match=r"IN: .*many.zip: the zip holds 5 files, more than 4; divide it"):
+        pictures_in(tmp_path / "many.zip", ZipLimits(4, 500))
+    with pytest.raises(UserError, match="the zip unpacks to 500 bytes, more than 499; divide it"):
+        pictures_in(tmp_path / "many.zip", ZipLimits(5, 499))
+    (tmp_path / "a.jpg").touch()
+    (tmp_path / "b.zip").write_bytes(b"<html>")
+    files, refused = pictures_in(tmp_path, ZipLimits(4, 500))
+    assert [file.path for file in files] == ["a.jpg"]
+    assert refused == [
+        Refused("b.zip", "unreadable", "the zip cannot be read: BadZipFile"),
+        Refused("many.zip", "too_large", "the zip holds 5 files, more than 4; divide it"),
+    ]
+
+
+def test_a_zip_in_a_zip_is_known_by_its_name(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "in.zip", "w") as archive:
+        archive.writestr("more/Inner.ZIP", b"PK")
+        archive.writestr("a.jpg", b"")
+    found = {file.path: is_zip_in_zip(file) for file in pictures_in(tmp_path / "in.zip")[0]}
+    assert found == {"a.jpg": False, "more/Inner.ZIP": True}

@@ -56,7 +56,7 @@ def through_the_stages(source: str, domain: str, pictures: list[bytes]) -> None:
         rows: list[Row] = []
         for group, size in enumerate(parts.row_group_sizes(files[0])):
             items = partwise.load_items(partwise.Chunk(PART, group, 0, size), files)
-            rows += partwise.process_items(stage, options, frozenset(), items)
+            rows += partwise.process_items(stage, options, {}, items)
         parts.write_rows(parts.folder(stage.output, source) / PART, rows, stage.schema)
 
 
@@ -126,6 +126,18 @@ def test_every_face_has_the_numbers_reasons_and_arrays_of_the_pipeline(in_folder
                     assert one.rows.select(same).to_pylist()[0] == arrays.rows.select(same).to_pylist()[place]
                     seen["in the dataset"] += 1
     assert all(count >= 2 for count in seen.values()), seen
+
+
+def test_eyes_that_a_person_has_shown_are_those_of_the_face() -> None:
+    data, ways = portrait(ALONE[0]), ways_of(usual_params(), "photo")
+    (before,) = look(data, ways, Takedowns()).faces
+    (left, top), (right, bottom) = before.row["eyes"]
+    shown = ((left + 2, top + 3), (right + 2, bottom + 3))
+    corrected = {hashlib.sha256(data).hexdigest(): [shown], "0" * 64: [((1.0, 1.0), (9.0, 1.0))]}
+    (after,) = look(data, ways, Takedowns(), corrected=corrected).faces
+    np.testing.assert_allclose(after.row["eyes"], shown, atol=0.01)
+    places = transform(np.array(before.row["eyes"]), before.matrix)
+    np.testing.assert_allclose(transform(np.array(shown), after.matrix), places, atol=0.1)
 
 
 def test_a_face_is_translated_as_a_face_of_a_dataset_is(tmp_path: Path) -> None:

@@ -9,15 +9,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 
 from pipeline.datasets.conditions import to_images
 from pipeline.errors import UserError
 from pipeline.methods import TRANSLATORS
 from pipeline.methods.base import Translator
+from pipeline.serve.controls import Chosen
 from pipeline.serve.one_face import arrays_of
 from pipeline.serve.zoo import Answer, Zoo
 from tests.methods.stepping import build
+from tests.methods.tiny_stable_diffusion import tiny_base
 from tests.serve.small_zoo import a_face, write_model
 
 CPU = torch.device("cpu")
@@ -25,6 +28,15 @@ CPU = torch.device("cpu")
 
 def size_of(models: Path, name: str) -> int:
     return sum(path.stat().st_size for path in (models / name).rglob("*.safetensors"))
+
+
+def base_bytes() -> int:
+    """Return what the weights of the tiny base take, which lie in fp32 there."""
+    return sum(
+        value.nbytes
+        for path in tiny_base().rglob("*.safetensors")
+        for value in safetensors.torch.load_file(path).values()
+    )
 
 
 def image_of(answer: Answer) -> np.ndarray:
@@ -49,6 +61,63 @@ def test_a_model_translates_the_same_without_what_only_training_needs(tmp_path: 
             expected = to_images(trained.translate(told, way.to))[0]
         np.testing.assert_array_equal(image_of(answer), expected)
         assert answer.seconds > 0
+
+
+def test_ways_controls_and_maps_are_known_without_the_weights(tmp_path: Path) -> None:
+    write_model(tmp_path, "x", "stargan", attention="generator")
+    write_model(tmp_path, "one-way", "cut")
+    zoo = Zoo(tmp_path, CPU)
+    assert [way.to for way in zoo.ways("x")] == ["anime", "photo"]
+    assert [control.field for control in zoo.controls("x", "anime")] == ["labels"]
+    assert zoo.controls("x", "photo") == ()
+    assert zoo.has_maps("x", "anime")
+    assert zoo.loaded() == []
+    with pytest.raises(UserError, match="one-way does not translate to photo"):
+        zoo.controls("one-way", "photo")
+    with pytest.raises(UserError, match="x does not translate to ultrasound"):
+        zoo.has_maps("x", "ultrasound")
+
+
+def test_missing_weights_are_missed_before_a_translation(tmp_path: Path) -> None:
+    write_model(tmp_path, "x")
+    next((tmp_path / "x").rglob("*.safetensors")).unlink()
+    zoo = Zoo(tmp_path, CPU)
+    with pytest.raises(UserError, match=r"\.safetensors is missing; run the stage `train` again"):
+        zoo.ways("x")
+    assert zoo.from_domain("photo") == []
+
+
+def test_what_a_user_asks_for_wrongly_is_the_problem_of_the_answer(tmp_path: Path) -> None:
+    write_model(tmp_path, "x", "munit")
+    answer = Zoo(tmp_path, CPU).translate("x", a_face(), "photo", "anime", Chosen(strength=0.5))
+    assert answer.image is None
+    assert answer.problem == "strength: x has no such control; it has style_seed, style_image"
+
+
+def test_a_diffusion_model_takes_the_base_with_it(tmp_path: Path) -> None:
+    write_model(tmp_path, "large", "diffusion")
+    write_model(tmp_path, "small", "cut")
+    own, base = size_of(tmp_path, "large"), base_bytes()
+    refusing = Zoo(tmp_path, CPU, limit_bytes=base)
+    assert "large takes" in (refusing.translate("large", a_face(), "photo", "anime").problem or "")
+    zoo = Zoo(tmp_path, CPU, limit_bytes=base + own + 50_000)
+    assert zoo.translate("small", a_face(), "photo", "anime").problem is None
+    assert zoo.translate("large", a_face(), "photo", "anime").problem is None
+    assert zoo.loaded() == ["large"]
+
+
+def test_dropout_draws_the_same_whatever_other_threads_do(tmp_path: Path) -> None:
+    write_model(tmp_path, "drops", "pix2pix", size_px=64, test_dropout=True)
+    for seed in range(4):
+        write_model(tmp_path, f"other-{seed}", "style-transfer", seed=seed)
+    zoo = Zoo(tmp_path, CPU)
+    expected = image_of(zoo.translate("drops", a_face(), "photo", "anime"))
+    names = [name for seed in range(4) for name in ("drops", f"other-{seed}", "drops")]
+    with ThreadPoolExecutor(4) as threads:
+        answers = list(threads.map(lambda name: zoo.translate(name, a_face(), "photo", "anime"), names))
+    assert all(np.array_equal(image_of(got), expected) for got in answers if got.experiment == "drops"), (
+        "dropout is disturbed"
+    )
 
 
 def test_what_has_no_weights_or_translates_nothing_is_not_named(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from pipeline import parts
 from pipeline.errors import UserError
-from pipeline.params import LocalEngine
+from pipeline.params import ByRole, LocalEngine
+from pipeline.stages import detect, partwise
 from tests.toy_stage import (
     LANDMARKS,
     SOURCE,
@@ -132,14 +133,39 @@ def test_a_change_of_other_parameters_is_not(project: Path) -> None:
     assert computed() == 0
 
 
-def test_what_is_taken_down_is_rejected_unseen_and_its_part_alone_is_computed() -> None:
+def test_what_people_say_of_an_image_reaches_the_stage_and_its_part_alone_is_computed() -> None:
     write_raw(0, [b"one", b"two"])
     write_raw(1, [b"three"])
-    run()
-    one = image_id(b"one")
-    run(taken_down={parts.part_name(0): frozenset({one})})
+    before = run()
+    one = {parts.part_name(0): {image_id(b"one"): "a hand"}}
+    after = run(said=one)
     assert computed() == 1
-    assert [row["reason"] for row in rows_of(0)] == ["taken_down", None]
+    assert [row["detail"] for row in rows_of(0)] == ["a hand", None]
+    forget()
+    assert run(said=one) == after
+    run(said={parts.part_name(0): {image_id(b"one"): "a foot"}})
+    assert computed() == 1
+    assert run(said={}) == run() != after
+    assert before.keys() == after.keys()
+
+
+def test_what_is_said_of_nothing_costs_nothing() -> None:
+    write_raw(0, [b"one"])
+    before = run()
+    assert run(said={}) == before
+    assert (
+        run(said=partwise.said_by_part(SOURCE, (), lambda row: row["image_id"] == image_id(b"two"))) == before
+    )
+    assert computed() == 0
+
+
+def test_what_is_taken_down_is_rejected_unseen() -> None:
+    write_raw(0, [b"one", b"two"])
+    said = partwise.said_by_part(SOURCE, ("url",), lambda row: row["image_id"] == image_id(b"one"))
+    assert said == {parts.part_name(0): {image_id(b"one"): True}}
+    image = {"image_id": "i", "bytes": b"no image", "role": None}
+    (row,) = detect.detect(detect.Options(ByRole(None)), image, True)
+    assert (row["stage"], row["reason"]) == ("detect", "taken_down")
 
 
 def test_the_output_of_a_part_that_is_gone_goes_too() -> None:

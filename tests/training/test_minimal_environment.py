@@ -25,7 +25,7 @@ MISSING = (
         "bs4",
         "lxml",
     ),
-    *("jinja2", "imagehash", "ai_edge_litert", "face_alignment", "onnxruntime"),
+    *("jinja2", "imagehash", "ai_edge_litert", "face_alignment", "onnxruntime", "torchmetrics"),
 )
 _RUN = """
 import runpy, sys

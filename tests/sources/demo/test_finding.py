@@ -29,6 +29,7 @@ def predictor():
     return dlib.shape_predictor(str(path))
 
 
+@pytest.mark.long
 def test_dlib_finds_the_findable_portraits_and_their_eyes(detector, predictor):
     found, wanted, errors = 0, 0, []
     for index in range(40):
