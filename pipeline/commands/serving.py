@@ -11,8 +11,8 @@ import typer
 from pipeline.commands.translating import Accelerator, device_name
 from pipeline.errors import UserError
 
-_MB = 1_000_000
-_GB = 1_000_000_000
+_MB = 2**20  # as Gradio counts where it refuses a file
+_GB = 2**30
 _WAITING = 64
 
 
@@ -56,5 +56,7 @@ def serve(
         # Gradio reads both when it is first imported.
         os.environ |= {"GRADIO_TEMP_DIR": str(folder), "GRADIO_ANALYTICS_ENABLED": "False"}
         from pipeline.serve.app import serve_until_ended
+        from pipeline.training.reproducible import reproducible
 
-        serve_until_ended(studio, host, port, open_browser, typer.echo)
+        with reproducible(device):
+            serve_until_ended(studio, host, port, open_browser, typer.echo)

@@ -12,10 +12,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import gradio as gr
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from pipeline.errors import UserError
 from pipeline.serve.studio import Studio
-from pipeline.serve.style import STYLE
+from pipeline.serve.style import HEAD, STYLE
 from pipeline.serve.tabs.batch import batch_tab
 from pipeline.serve.tabs.dataset import dataset_tab
 from pipeline.serve.tabs.translating import translating_tab
@@ -27,6 +29,8 @@ _FILE_LOOK_S = 600
 _AT_ONCE = 4
 # Of so many visitors it is remembered which picture they gave.
 _VISITORS = 64
+# What a browser of this machine calls it: a foreign page whose name leads here (DNS rebinding) is not answered.
+_OWN_NAMES = ["127.0.0.1", "localhost", "[::1]"]
 _ENDING = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -42,7 +46,7 @@ def app(studio: Studio, may_write: bool = True) -> gr.Blocks:
             translating_tab(studio)
         with gr.Tab("Many pictures", id="batch", elem_id="tab-batch"):
             batch_tab(studio)
-        with gr.Tab("The dataset", id="dataset", elem_id="tab-dataset"):
+        with gr.Tab("Dataset", id="dataset", elem_id="tab-dataset"):
             dataset_tab(studio, may_write)
     return blocks
 
@@ -57,7 +61,13 @@ def launch(studio: Studio, host: str, port: int) -> gr.Blocks:
         max_size=studio.limits.waiting, default_concurrency_limit=_AT_ONCE
     )
     try:
-        page.launch(server_name=host, server_port=port, max_file_size=studio.limits.upload_bytes, **_LAUNCH)
+        page.launch(
+            server_name=host,
+            server_port=port,
+            max_file_size=studio.limits.upload_bytes,
+            app_kwargs={"middleware": [Middleware(TrustedHostMiddleware, allowed_hosts=_names(host))]},
+            **_LAUNCH,
+        )
     except OSError as error:
         raise UserError(f"--port {port}: {error}; take another, or 0 for one that is free") from None
     return page
@@ -73,6 +83,7 @@ _LAUNCH: dict[str, Any] = {
     "footer_links": [],
     "show_error": False,
     "css": STYLE,
+    "head": HEAD,
     "state_session_capacity": _VISITORS,
     "theme": gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
 }
@@ -107,6 +118,11 @@ def _told_to_end() -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _names(host: str) -> list[str]:
+    """Return by which names a browser may ask."""
+    return [*_OWN_NAMES, host] if is_loopback(host) else ["*"]
 
 
 def is_loopback(host: str) -> bool:

@@ -13,6 +13,7 @@ from pipeline.faces.alignment import transform
 from pipeline.serve.looking import Face, Square
 
 SHOWN_PX = 1280
+_LEAST_SHOWN_PX = 400
 CROP_SHOWN_PX = 384
 _KEPT = (46, 160, 67)
 _REJECTED = (219, 109, 40)
@@ -34,11 +35,12 @@ class Shown:
 
 
 def shown(rgb: np.ndarray, faces: Sequence[Face], chosen: int | None) -> Shown:
-    """Return a picture of at most `SHOWN_PX` with each face's numbered box, landmarks and eyes.
+    """Return a picture of 400 to `SHOWN_PX` with each face's numbered box, landmarks and eyes.
 
     The box of the face with the number `chosen` is the thickest; numbers are shown from 1.
     """
-    factor = min(1.0, SHOWN_PX / max(rgb.shape[:2]))
+    longest = max(rgb.shape[:2])
+    factor = min(max(1.0, _LEAST_SHOWN_PX / longest), SHOWN_PX / longest)
     pixels = _resized(rgb, (round(rgb.shape[1] * factor), round(rgb.shape[0] * factor)))
     image = Image.fromarray(pixels)
     draw = ImageDraw.Draw(image)

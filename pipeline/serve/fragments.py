@@ -60,7 +60,7 @@ def face_html(face: Face) -> str:
     )
     swatches = "".join(_swatch_html(face, name, label) for name, label in _SWATCHES)
     measured = "".join(
-        f"<dt>{label}</dt><dd>{face.row[name]:.0f} {unit}</dd>"
+        f"<dt>{label}</dt><dd>{round(face.row[name])} {unit}</dd>"
         for name, label, unit in (
             ("yaw_deg", "turned", "°"),
             ("pitch_deg", "nodding", "°"),
@@ -96,6 +96,11 @@ def maps_html(maps: Iterable[tuple[str, str, np.ndarray]]) -> str:
 def empty_html() -> str:
     """Return what stands where a picture's results will be."""
     return _EMPTY
+
+
+def no_answers_html() -> str:
+    """Return what stands in place of the answers where there is no face."""
+    return '<p class="quiet">The models answer as soon as there is a face.</p>'
 
 
 def no_models_html() -> str:

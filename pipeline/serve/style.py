@@ -1,7 +1,8 @@
 """How the page's own pieces of HTML look: one column on a phone, light or dark as the visitor's system is."""
 
 STYLE = """
-.gradio-container {max-width: 1280px !important; margin: 0 auto !important; overflow-wrap: anywhere}
+.gradio-container {width: 100% !important; max-width: 1280px !important; margin: 0 auto !important}
+.gradio-container {overflow-wrap: anywhere}
 .notice {border-left: 4px solid #d29922; padding: .5em .8em; margin: 0}
 .problem {border-left: 4px solid #db6d28; padding: .3em .8em; margin: .4em 0}
 .quiet {opacity: .75}
@@ -21,5 +22,8 @@ STYLE = """
 .answer .blank {display: grid; place-items: center; padding: .5em; box-sizing: border-box; overflow: auto;
   border: 1px dashed #8888; font-size: .85em; text-align: center}
 .answer.failed .blank {border-color: #db6d28}
+#test-faces, #test-faces * {min-width: 0}
 .answer figcaption {display: flex; flex-direction: column; font-size: .85em; line-height: 1.3; margin-top: .3em}
 """
+# Beside Gradio's own page, whose rules it does not let `css` change.
+HEAD = "<style>@media (max-width: 600px) {.main.app.fillable {padding: 12px 8px !important}}</style>"

@@ -20,7 +20,8 @@ from pipeline.serve.zoo import Answer
 class Visit:
     """A picture that was looked at; its pixels are decoded again where they are needed, for they take much memory.
 
-    `chosen` is the number of a face, `corner` the first of the two clicks that mark one, in pixels of the picture.
+    `chosen` is the number of a face, `corner` the first of the two clicks that mark one, in pixels of the picture;
+    `is_answered` once every model has had its turn.
     """
 
     domain: str
@@ -29,6 +30,7 @@ class Visit:
     factor: float
     chosen: int | None
     answers: tuple[Answer, ...] = ()
+    is_answered: bool = False
     corner: Point | None = None
 
     @property
@@ -46,15 +48,15 @@ class Visit:
 
     def choosing(self, number: int) -> Visit:
         """Return the visit with another face and no answers yet."""
-        return replace(self, chosen=number, answers=())
+        return replace(self, chosen=number, answers=(), is_answered=False)
 
     def with_corner(self, corner: Point) -> Visit:
         """Return the visit with the first of the two corners that mark a face."""
         return replace(self, corner=corner)
 
-    def answered(self, answers: Sequence[Answer]) -> Visit:
-        """Return the visit with these answers."""
-        return replace(self, answers=tuple(answers))
+    def answered(self, answers: Sequence[Answer], is_answered: bool = True) -> Visit:
+        """Return the visit with these answers, all or so far."""
+        return replace(self, answers=tuple(answers), is_answered=is_answered)
 
     def answered_again(self, answer: Answer) -> Visit:
         """Return the visit with an answer in place of the same model's former one."""

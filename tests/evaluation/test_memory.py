@@ -29,7 +29,7 @@ def _parameter(name: str) -> Any:
     return pytest.param(name, marks=pytest.mark.long) if name == "diffusion" else name
 
 
-@pytest.mark.parametrize("name", map(_parameter, TRANSLATORS))
+@pytest.mark.parametrize("name", [_parameter(name) for name in TRANSLATORS])
 def test_200_images_leave_nothing_behind_that_8_do_not(tmp_path: Path, name: str) -> None:
     dataset, method = open_dataset(tmp_path, name), build(name)
     assert isinstance(method, Translator)

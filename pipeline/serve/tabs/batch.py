@@ -58,6 +58,7 @@ def batch_tab(studio: Studio, most: Most | None = None) -> None:
                 type="array",
                 interactive=False,
                 wrap=True,
+                column_widths=["22%", "8%", "20%", "14%", "18%", "18%"],
                 label="Every face, and every picture without one",
                 elem_id="batch-table",
             )

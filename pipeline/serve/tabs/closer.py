@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,12 +31,16 @@ from pipeline.serve.zoo import Answer
 _SLIDER_PX = 1280
 _SEPARATOR = "|"
 _SHEET = "comparison.png"
-Updates = tuple[Any, ...]
+Updates = dict[Any, Any]  # new values by component; the others stay as they are
 
 
 @dataclass(frozen=True)
 class Closer:
-    """The part of the page for one answer; `opened` changes whenever another one is looked at."""
+    """The part of the page for one answer.
+
+    `begun` changes with the first answer to a picture, `opened` whenever another one is looked at whose model may be
+    asked again: not before all have answered, whose answers would overwrite the new one.
+    """
 
     studio: Studio
     visit: gr.State
@@ -50,35 +55,39 @@ class Closer:
     pasted_result: gr.DownloadButton
     sheet: gr.DownloadButton
     answers: gr.HTML
+    begun: gr.State
     opened: gr.State
 
     def offered(self) -> list[Any]:
         """Return the components that say which answers there are."""
-        return [self.group, self.model]
+        return [self.group, self.model, self.begun]
 
     def nothing(self) -> Updates:
         """Return updates of `offered` for no answer."""
-        return gr.update(visible=False), gr.update(choices=[], value=None)
-
-    def unchanged(self) -> Updates:
-        """Return updates of `offered` that change nothing."""
-        return gr.skip(), gr.skip()
+        return {self.group: gr.update(visible=False), self.model: gr.update(choices=[], value=None)}
 
     def choices(self, visit: Visit) -> Updates:
         """Return updates of `offered` for the answers of a visit; the first one that worked is looked at."""
         worked = [answer for answer in visit.answers if answer.image is not None]
         choices = [(f"{answer.experiment}, to {answer.to}", _key(answer)) for answer in worked]
-        value = choices[0][1] if choices else None
-        return gr.update(visible=bool(choices)), gr.update(choices=choices, value=value)
+        group = gr.update(visible=bool(choices))
+        if len(choices) != 1:
+            return {self.group: group, self.model: gr.update(choices=choices)}
+        begun = {} if visit.is_answered else {self.begun: secrets.token_hex(8)}
+        return {self.group: group, self.model: gr.update(choices=choices, value=choices[0][1])} | begun
 
     def open_after(self, event: Any) -> None:
-        """Look at the answer that is chosen once an event is over."""
-        inputs = [self.visit, self.model, self.visible_mark]
-        how = {"show_progress_on": [self.before_after], "api_visibility": "private"}
-        event.then(self.look, inputs, self.shown(), **how)
+        """Look at the answer that is chosen, with all the others beside it, once an event is over."""
+        event.then(self.look, self._asked(), self.shown(), **self._how())
+
+    def wire(self) -> None:
+        """Look at an answer when the first is there and when another is chosen, and mark it or not."""
+        for event in (self.begun.change, self.model.input):
+            event(self.look, self._asked(), self.shown(), **self._how())
+        self.visible_mark.input(self.marked, self._asked(), self.shown(), **self._how())
 
     def shown(self) -> list[Any]:
-        """Return the components that show an answer, in the order of `look`."""
+        """Return the components that show an answer."""
         return [
             *(self.visit, self.before_after, self.pasted, self.maps, self.problem),
             *(self.result, self.pasted_result, self.sheet, self.answers, self.opened),
@@ -86,84 +95,97 @@ class Closer:
 
     def look(self, visit: Visit | None, key: str | None, mark: bool) -> Iterator[Updates]:
         """Show an answer, with maps where its model has them."""
-        yield from self._looked_at(visit, key, mark, None)
+        found = self._found(visit, key)
+        if visit is None or isinstance(found, str):
+            yield {self.problem: fragments.text_html(found) if isinstance(found, str) else ""}
+            return
+        answer = found
+        if self.studio.zoo.has_maps(answer.experiment, answer.to) and not answer.maps:
+            answer = self._asked_again(visit, answer, Chosen())
+        opened = {self.opened: secrets.token_hex(8)} if visit.is_answered else {}
+        yield opened | self._first(visit, answer, mark) | self._maps(visit, answer)
+        yield self._rest(visit, answer, mark)
 
     def again(self, visit: Visit | None, key: str | None, mark: bool, chosen: Chosen) -> Iterator[Updates]:
         """Let a model answer once more, as chosen, and show that."""
-        yield from self._looked_at(visit, key, mark, chosen)
+        found = self._found(visit, key)
+        answer = found if visit is None or isinstance(found, str) else self._asked_again(visit, found, chosen)
+        if visit is None or isinstance(answer, str) or answer.image is None:
+            text = answer if isinstance(answer, str) else answer.problem or "no answer"
+            yield {self.problem: fragments.text_html(text)}
+            return
+        visit = visit.answered_again(answer)
+        changed: Updates = {self.visit: visit, self.answers: fragments.answers_html(visit.answers)}
+        yield changed | self._first(visit, answer, mark) | self._maps(visit, answer)
+        yield self._rest(visit, answer, mark)
 
     def marked(self, visit: Visit | None, key: str | None, mark: bool) -> Iterator[Updates]:
         """Show what is shown with the visible mark, or without."""
-        for updates in self._looked_at(visit, key, mark, None):
-            yield (*updates[:-2], gr.skip(), gr.skip())
+        found = self._found(visit, key)
+        if visit is not None and not isinstance(found, str):
+            yield self._first(visit, found, mark)
+            yield self._rest(visit, found, mark)
 
-    def _looked_at(
-        self, visit: Visit | None, key: str | None, mark: bool, chosen: Chosen | None
-    ) -> Iterator[Updates]:
-        if visit is None or key is None or visit.face is None or visit.face.crop is None:
-            yield tuple([gr.skip()] * len(self.shown()))
-            return
+    def _asked(self) -> list[Any]:
+        return [self.visit, self.model, self.visible_mark]
+
+    def _how(self) -> dict[str, Any]:
+        return {"show_progress_on": [self.before_after], "api_visibility": "private"}
+
+    def _found(self, visit: Visit | None, key: str | None) -> Answer | str:
+        """Return a model's answer, or why there is none."""
+        if visit is None or key is None:
+            return ""
         try:
-            answer = visit.answer(*key.split(_SEPARATOR))
+            return visit.answer(*key.split(_SEPARATOR))
         except UserError as error:
-            yield _only_problem(str(error))
-            return
-        answers_html = gr.skip()
-        if chosen is not None or (not answer.maps and self.studio.zoo.has_maps(answer.experiment, answer.to)):
-            answer = self.studio.zoo.translate(
-                answer.experiment, visit.face, visit.domain, answer.to, chosen or Chosen(), with_maps=True
-            )
-            if answer.image is None:
-                yield _only_problem(answer.problem or "no answer")
-                return
-            visit = visit.answered_again(answer)
-            answers_html = fragments.answers_html(visit.answers)
-        opened = gr.skip() if chosen is not None else secrets.token_hex(8)
-        yield self._first(visit, answer, mark, answers_html, opened)
-        yield self._rest(visit, answer, mark)
+            return str(error)
 
-    def _first(self, visit: Visit, answer: Answer, mark: bool, answers_html: Any, opened: Any) -> Updates:
+    def _asked_again(self, visit: Visit, answer: Answer, chosen: Chosen) -> Answer:
+        assert visit.face is not None
+        name, to = answer.experiment, answer.to
+        return self.studio.zoo.translate(name, visit.face, visit.domain, to, chosen, with_maps=True)
+
+    def _first(self, visit: Visit, answer: Answer, mark: bool) -> Updates:
         """Show the answer at once; what takes longer comes later."""
-        face = visit.face
-        assert face is not None
-        assert face.crop is not None
-        assert answer.image is not None
+        if answer.image is None:
+            return {self.problem: fragments.text_html(answer.problem or "no answer")}
+        crop = _crop(visit)
         name = f"{answer.experiment}-to-{answer.to}.png"
-        png = result_png(answer, mark)
-        shown = [(each.name, each.explanation, heat_over(face.crop, each.values)) for each in answer.maps]
-        return (
-            visit,
-            gr.update(value=_slider(face.crop, answer.image, answer.experiment, mark)),
-            gr.update(value=None),
-            fragments.maps_html(shown),
-            "",
-            gr.update(value=_offered(png, name), interactive=True),
-            gr.update(value=None, interactive=False),
-            gr.update(value=_offered(sheet_png(visit, mark), _SHEET), interactive=True),
-            answers_html,
-            opened,
-        )
+        return {
+            self.before_after: gr.update(value=_slider(crop, answer.image, answer.experiment, mark)),
+            self.pasted: gr.update(value=None),
+            self.problem: "",
+            self.result: gr.update(value=_offered(result_png(answer, mark), name), interactive=True),
+            self.pasted_result: gr.update(value=None, interactive=False),
+            self.sheet: gr.update(value=_offered(sheet_png(visit, mark), _SHEET), interactive=True),
+        }
+
+    def _maps(self, visit: Visit, answer: Answer) -> Updates:
+        crop = _crop(visit)
+        shown = [(each.name, each.explanation, heat_over(crop, each.values)) for each in answer.maps]
+        return {self.maps: fragments.maps_html(shown)}
 
     def _rest(self, visit: Visit, answer: Answer, mark: bool) -> Updates:
         """Show the photograph with the answer in it."""
-        skip = gr.skip()
         try:
             png = pasted_png(self.studio, visit, answer, mark)
         except Exception as error:  # the answer itself is there all the same
-            text = fragments.text_html(f"The photograph with this result: {type(error).__name__}: {error}")
-            return skip, skip, skip, skip, text, skip, skip, skip, skip, skip
+            text = f"The photograph with this result: {type(error).__name__}: {error}"
+            return {self.problem: fragments.text_html(text)}
         if png is None:
-            return tuple([skip] * len(self.shown()))
-        after = images.decode(png)
+            return {self.pasted: gr.skip()}
+        slider = _slider(visit.rgb(), images.decode(png), answer.experiment, False)
         name = f"{answer.experiment}-to-{answer.to}-pasted.png"
-        slider = _slider(visit.rgb(), after, answer.experiment, False)
-        button = gr.update(value=_offered(png, name), interactive=True)
-        return skip, gr.skip(), gr.update(value=slider), skip, skip, skip, button, skip, skip, skip
+        return {
+            self.pasted: gr.update(value=slider),
+            self.pasted_result: gr.update(value=_offered(png, name), interactive=True),
+        }
 
 
 def closer_look(studio: Studio, visit: gr.State, answers: gr.HTML) -> Closer:
     """Lay out the closer look and wire what happens in it."""
-    opened = gr.State(None)
+    begun, opened = gr.State(None), gr.State(None)
     with gr.Column(visible=False, elem_id="closer") as group:
         gr.Markdown("## A closer look")
         with gr.Row():
@@ -200,12 +222,10 @@ def closer_look(studio: Studio, visit: gr.State, answers: gr.HTML) -> Closer:
         pasted_result=pasted_result,
         sheet=sheet,
         answers=answers,
+        begun=begun,
         opened=opened,
     )
-    inputs = [visit, model, mark]
-    how: dict[str, Any] = {"show_progress_on": [before_after], "api_visibility": "private"}
-    model.input(closer.look, inputs, closer.shown(), **how)
-    mark.input(closer.marked, inputs, closer.shown(), **how)
+    closer.wire()
     with controls:
         _render_controls(closer)
     return closer
@@ -216,7 +236,7 @@ def _render_controls(closer: Closer) -> None:
 
     @gr.render([closer.visit, closer.model], triggers=[closer.opened.change], show_progress="hidden")
     def controls(visit: Visit | None, key: str | None) -> None:
-        if visit is None or key is None or visit.face is None:
+        if visit is None or key is None or visit.face is None or not visit.is_answered:
             return
         experiment, to = key.split(_SEPARATOR)
         inputs = inputs_of(closer.studio.zoo.controls(experiment, to), visit.face)
@@ -230,7 +250,7 @@ def _render_controls(closer: Closer) -> None:
             try:
                 chosen = chosen_of(inputs, values, lambda path: _style_crop(closer.studio, path, to))
             except UserError as error:
-                yield _only_problem(str(error))
+                yield {closer.problem: fragments.text_html(str(error))}
                 return
             yield from closer.again(visit, key, mark, chosen)
 
@@ -241,6 +261,13 @@ def _render_controls(closer: Closer) -> None:
             show_progress_on=[closer.before_after],
             api_visibility="private",
         )
+
+
+def _crop(visit: Visit) -> np.ndarray:
+    face = visit.face
+    assert face is not None
+    assert face.crop is not None
+    return face.crop
 
 
 def _style_crop(studio: Studio, path: str, domain: str) -> np.ndarray:
@@ -270,9 +297,9 @@ def _number(each: Input, **how: Any) -> Any:
 
 
 def _file(each: Input) -> Any:
-    return gr.File(
-        **_common(each) | {"label": f"{each.label}. {each.control.hint}"}, type="filepath", height=140
-    )
+    with gr.Column(min_width=200):
+        gr.Markdown(each.control.hint)
+        return gr.File(**_common(each), type="filepath", height=140)
 
 
 _WIDGETS: dict[str, Callable[[Input], Any]] = {
@@ -322,12 +349,13 @@ def _offered(data: bytes | None, name: str) -> str | None:
     """Return a file for the page, in the folder of the process; None where there is nothing."""
     if data is None:
         return None
-    return processing_utils.save_bytes_to_cache(data, name, get_upload_folder())
-
-
-def _only_problem(message: str) -> Updates:
-    skip = gr.skip()
-    return skip, skip, skip, skip, fragments.text_html(message), skip, skip, skip, skip, skip
+    path = Path(get_upload_folder(), processing_utils.hash_bytes(data), name)
+    if not path.exists():  # another visitor may be getting it
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+            file.write(data)
+        Path(file.name).replace(path)
+    return str(path)
 
 
 def _key(answer: Answer) -> str:

@@ -10,8 +10,8 @@ import gradio as gr
 
 from pipeline.errors import UserError
 from pipeline.serve import fragments
+from pipeline.serve.held_out_faces import HeldOut, crops_of, held_out_faces, picture_of
 from pipeline.serve.studio import Studio
-from pipeline.serve.test_faces import HeldOut, crops_of, held_out_faces, picture_of
 
 _PAGE = 24
 

@@ -23,7 +23,7 @@ from pipeline.serve.zoo import Answer
 
 # So long after a visitor's page was closed (s) what is known of the picture goes.
 STATE_AGE_S = 600
-Updates = tuple[Any, ...]
+Updates = dict[Any, Any]  # new values by component; the others stay as they are
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def translating_tab(studio: Studio) -> None:
     if not domains:
         gr.HTML(fragments.no_models_html(), elem_id="no-models")
         return
-    most = f"A picture of at most {studio.limits.upload_bytes / 1e6:g} MB"
+    most = f"A picture of at most {studio.limits.upload_bytes / 2**20:g} MB"
     visit, turn = gr.State(None, time_to_live=STATE_AGE_S), gr.State(None)
     with gr.Row():
         with gr.Column(scale=2, min_width=300):
@@ -63,7 +63,7 @@ def translating_tab(studio: Studio) -> None:
             with gr.Tabs():
                 with gr.Tab("Upload", elem_id="give-upload"):
                     upload = gr.File(label=most, type="filepath", height=160, elem_id="upload")
-                with gr.Tab("Paste or webcam", elem_id="give-paste"):
+                with gr.Tab("Camera, paste", elem_id="give-paste"):
                     paste = gr.Image(
                         label="A picture",
                         sources=["clipboard", "webcam"],
@@ -91,18 +91,20 @@ def translating_tab(studio: Studio) -> None:
             face_choice = gr.Radio(label="Which face", visible=False, elem_id="face-choice")
             face = gr.HTML(elem_id="face")
     gr.Markdown("## What the models make of it")
-    answered = gr.HTML(elem_id="answers")
+    answered = gr.HTML(fragments.no_answers_html(), elem_id="answers")
     page = _Page(visit, turn, picture, advice, face_choice, whole, face, answered)
     closer = closer_look(studio, visit, answered)
     translating = _wire_answers(studio, page, closer)
-    given = _Given(studio)
+    given = _Given(studio, page)
     again: dict[str, Any] = {
         "outputs": page.outputs(),
         "cancels": [translating],
         "show_progress_on": [picture],
         "api_visibility": "private",
     }
-    upload.upload(given.file, [upload, domain], **again)
+    looked_at = upload.upload(given.file, [upload, domain], **again)
+    # The file is soon deleted, so it is not offered back.
+    looked_at.then(lambda: None, None, upload, api_visibility="private")
     paste.change(given.file, [paste, domain], **again)
     domain.input(given.domain, [visit, domain], **again)
     held_out.chosen.change(given.held_out, [held_out.chosen, domain], **again)
@@ -116,14 +118,17 @@ def _wire_answers(studio: Studio, page: _Page, closer: Closer) -> Any:
 
     def translate(visit: Visit | None) -> Iterator[Updates]:
         if visit is None or visit.face is None or visit.face.crop is None:
-            yield visit, "", *closer.nothing()
+            yield {page.answers: fragments.no_answers_html(), **closer.nothing()}
             return
-        yield gr.skip(), fragments.answers_html([]), *closer.nothing()
-        done: list[Any] = []
+        yield {page.answers: fragments.answers_html([]), **closer.nothing()}
         for done in answers(studio, visit.face, visit.domain):
-            yield gr.skip(), fragments.answers_html(done), *closer.unchanged()
-        answered = visit.answered([each for each in done if isinstance(each, Answer)])
-        yield answered, gr.skip(), *closer.choices(answered)
+            given = [each for each in done if isinstance(each, Answer)]
+            answered = visit.answered(given, is_answered=len(given) == len(done))
+            yield {
+                page.visit: answered,
+                page.answers: fragments.answers_html(done),
+                **closer.choices(answered),
+            }
 
     event = page.turn.change(
         translate,
@@ -137,52 +142,52 @@ def _wire_answers(studio: Studio, page: _Page, closer: Closer) -> Any:
 
 
 class _Given:
-    """What the page shows when a visitor gives a picture or chooses a face: updates in the order of `_Page`."""
+    """What the page shows when a visitor gives a picture or chooses a face."""
 
-    def __init__(self, studio: Studio) -> None:
+    def __init__(self, studio: Studio, page: _Page) -> None:
         self._studio = studio
+        self._page = page
 
     def file(self, path: str | None, domain: str) -> Updates:
         """Look at a file that was uploaded, pasted or taken."""
         if path is None:
-            return _nothing_new()
+            return self._nothing_new()
         try:
             data = read_upload(Path(path), self._studio.limits.upload_bytes)
         except UserError as error:
-            return _refused(str(error))
+            return self._refused(str(error))
         return self._arrived(data, domain)
 
     def domain(self, visit: Visit | None, domain: str) -> Updates:
         """Look at the same picture as another domain's."""
-        return _nothing_new() if visit is None else self._arrived(visit.data, domain)
+        return self._nothing_new() if visit is None else self._arrived(visit.data, domain)
 
     def held_out(self, chosen: tuple[bytes, int] | None, domain: str) -> Updates:
         """Look at a picture of the test split, and choose the face that was picked."""
-        return _nothing_new() if chosen is None else self._arrived(chosen[0], domain, chosen[1])
+        return self._nothing_new() if chosen is None else self._arrived(chosen[0], domain, chosen[1])
 
     def unmarked(self, visit: Visit | None) -> Updates:
         """Take the whole picture for the face again."""
-        return _nothing_new() if visit is None else self._arrived(visit.data, visit.domain)
+        return self._nothing_new() if visit is None else self._arrived(visit.data, visit.domain)
 
     def choice(self, visit: Visit | None, number: int | None) -> Updates:
         """Choose a face by its number."""
         if visit is None or number is None or number == visit.chosen:
-            return _nothing_new()
+            return self._nothing_new()
         visit = visit.choosing(number)
         return self._updates(visit, shown(visit.rgb(), visit.picture.faces, number).pixels)
 
     def click(self, visit: Visit | None, event: gr.SelectData) -> Updates:
         """Choose the face that was clicked on; where the picture is the face, mark it by two corners."""
         if visit is None:
-            return _nothing_new()
+            return self._nothing_new()
         x, y = event.index
         at = visit.to_picture(x, y)
         if not self._studio.is_whole(visit.domain):
             return self.choice(visit, face_at(visit.picture.faces, at))
         if visit.corner is None:
-            marked = visit.with_corner(at)
             pixels = with_corner(shown(visit.rgb(), (), None).pixels, (x, y))
-            return (marked, gr.skip(), gr.update(value=pixels), *[gr.skip()] * 5)
+            return {self._page.visit: visit.with_corner(at), self._page.picture: gr.update(value=pixels)}
         height, width = visit.rgb().shape[:2]
         square = square_between(visit.corner, at, width, height)
         return self._arrived(visit.data, visit.domain, square=square)
@@ -191,37 +196,36 @@ class _Given:
         try:
             visit, drawn = arrive(self._studio, data, domain, number, **how)
         except UserError as error:
-            return _refused(str(error))
+            return self._refused(str(error))
         return self._updates(visit, None if drawn is None else drawn.pixels)
 
     def _updates(self, visit: Visit, pixels: Any) -> Updates:
-        faces = visit.picture.faces
+        faces, page = visit.picture.faces, self._page
         choices = [(f"Face {face.number + 1}", face.number) for face in faces]
-        return (
-            visit,
-            secrets.token_hex(8),
-            gr.update(value=pixels),
-            fragments.found_html(visit.picture),
-            gr.update(choices=choices, value=visit.chosen, visible=len(faces) > 1),
-            gr.update(visible=self._studio.is_whole(visit.domain)),
-            "" if visit.face is None else fragments.face_html(visit.face),
-            "",
-        )
+        return {
+            page.visit: visit,
+            page.turn: secrets.token_hex(8),
+            page.picture: gr.update(value=pixels),
+            page.advice: fragments.found_html(visit.picture),
+            page.face_choice: gr.update(choices=choices, value=visit.chosen, visible=len(faces) > 1),
+            page.whole: gr.update(visible=self._studio.is_whole(visit.domain)),
+            page.face: "" if visit.face is None else fragments.face_html(visit.face),
+            page.answers: "",
+        }
 
+    def _refused(self, message: str) -> Updates:
+        """Show why a picture was not looked at, and nothing of an earlier one."""
+        page = self._page
+        return {
+            page.visit: None,
+            page.turn: secrets.token_hex(8),
+            page.picture: gr.update(value=None),
+            page.advice: fragments.text_html(message),
+            page.face_choice: gr.update(choices=[], value=None, visible=False),
+            page.whole: gr.update(visible=False),
+            page.face: "",
+            page.answers: "",
+        }
 
-def _nothing_new() -> Updates:
-    return tuple([gr.skip()] * 8)
-
-
-def _refused(message: str) -> Updates:
-    """Show why a picture was not looked at, and nothing of an earlier one."""
-    return (
-        None,
-        secrets.token_hex(8),
-        gr.update(value=None),
-        fragments.text_html(message),
-        gr.update(choices=[], value=None, visible=False),
-        gr.update(visible=False),
-        "",
-        "",
-    )
+    def _nothing_new(self) -> Updates:
+        return {self._page.visit: gr.skip()}

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline import images, parts
 from pipeline.errors import UserError
-from pipeline.serve.test_faces import HeldOut, crops_of, held_out_faces, picture_of
+from pipeline.serve.held_out_faces import HeldOut, crops_of, held_out_faces, picture_of
 from pipeline.takedowns import Takedowns
 from tests.conftest import jpeg
 
