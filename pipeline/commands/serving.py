@@ -22,11 +22,11 @@ def serve(
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes one that is free.")] = 7860,
     memory_gb: Annotated[
-        float | None,
+        float,
         typer.Option(
             min=0.001, help="The most that the models in memory may take; those that rest the longest go."
         ),
-    ] = None,
+    ] = 8,
     max_upload_mb: Annotated[
         float, typer.Option(min=0.001, help="The largest file that may be given.")
     ] = 100,
@@ -48,7 +48,7 @@ def serve(
     device = torch.device(device_name(accelerator, torch.cuda.is_available()))
     limits = Limits(
         upload_bytes=round(max_upload_mb * _MB),
-        models_bytes=None if memory_gb is None else round(memory_gb * _GB),
+        models_bytes=round(memory_gb * _GB),
         waiting=_WAITING,
     )
     studio = open_studio(load_params(), device, limits)

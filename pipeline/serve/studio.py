@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from pipeline.params import Params
+from pipeline.reviews import eyes_by_image, read_corrected_eyes
 from pipeline.serve.looking import Picture, Square, look, ways_of
 from pipeline.serve.zoo import Zoo
 from pipeline.takedowns import Takedowns, load_takedowns
@@ -61,8 +62,9 @@ class Studio:
         return self.params.domains[domain].faces == "whole"
 
     def look(self, data: bytes, domain: str, square: Square | None = None) -> Picture:
-        """Return the faces of an encoded picture, as `pipeline.serve.looking.look` does."""
-        return look(data, ways_of(self.params, domain), self.takedowns(), square)
+        """Return the faces of an encoded picture, as `pipeline.serve.looking.look` does, with eyes set by hand."""
+        corrected = eyes_by_image(read_corrected_eyes())
+        return look(data, ways_of(self.params, domain), self.takedowns(), square, corrected)
 
 
 def open_studio(params: Params, device: torch.device, limits: Limits, models: Path = MODELS) -> Studio:

@@ -28,13 +28,19 @@ def test_a_large_picture_is_shown_smaller() -> None:
     assert picture.factor == 0.5
 
 
-def test_a_small_picture_without_faces_stays_as_it_is() -> None:
-    rgb = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
+def test_a_picture_without_faces_stays_as_it_is() -> None:
+    rgb = np.random.default_rng(0).integers(0, 256, (400, 600, 3), np.uint8)
     np.testing.assert_array_equal(shown(rgb, (), None).pixels, rgb)
 
 
+def test_a_tiny_picture_is_shown_larger() -> None:
+    picture = shown(np.zeros((40, 80, 3), np.uint8), (), None)
+    assert picture.pixels.shape == (200, 400, 3)
+    assert picture.factor == 5
+
+
 def test_each_face_has_a_box_in_the_colour_of_its_fate_and_the_chosen_one_the_thickest() -> None:
-    rgb = np.zeros((300, 300, 3), np.uint8)
+    rgb = np.zeros((400, 400, 3), np.uint8)
     faces = [boxed(0, (150, 150, 250, 250)), boxed(1, (20, 40, 120, 140), "profile")]
     pixels = shown(rgb, faces, 0).pixels
     kept, rejected = pixels[200, 150], pixels[100, 20]
