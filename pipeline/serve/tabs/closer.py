@@ -38,8 +38,8 @@ Updates = dict[Any, Any]  # new values by component; the others stay as they are
 class Closer:
     """The part of the page for one answer.
 
-    `begun` changes with the first answer to a picture, `opened` whenever another one is looked at whose model may be
-    asked again: not before all have answered, whose answers would overwrite the new one.
+    `begun` changes with the first answer to a picture; `opened` says which answer is looked at whose model may be asked
+    again: none before all have answered, whose answers would overwrite the new one.
     """
 
     studio: Studio
@@ -60,11 +60,15 @@ class Closer:
 
     def offered(self) -> list[Any]:
         """Return the components that say which answers there are."""
-        return [self.group, self.model, self.begun]
+        return [self.group, self.model, self.begun, self.opened]
 
     def nothing(self) -> Updates:
         """Return updates of `offered` for no answer."""
-        return {self.group: gr.update(visible=False), self.model: gr.update(choices=[], value=None)}
+        return {
+            self.group: gr.update(visible=False),
+            self.model: gr.update(choices=[], value=None),
+            self.opened: None,
+        }
 
     def choices(self, visit: Visit) -> Updates:
         """Return updates of `offered` for the answers of a visit; the first one that worked is looked at."""
@@ -102,7 +106,7 @@ class Closer:
         answer = found
         if self.studio.zoo.has_maps(answer.experiment, answer.to) and not answer.maps:
             answer = self._asked_again(visit, answer, Chosen())
-        opened = {self.opened: secrets.token_hex(8)} if visit.is_answered else {}
+        opened = {self.opened: key} if visit.is_answered else {}
         yield opened | self._first(visit, answer, mark) | self._maps(visit, answer)
         yield self._rest(visit, answer, mark)
 
