@@ -30,7 +30,7 @@ def test_what_was_learnt_by_heart_is_caught(tmp_path: Path) -> None:
     pictures = find_pictures(12, 32, found_twice=0.5)
     early, late = (
         measure(tmp_path / str(steps), "without duplicates", pictures, steps, 0).training[PIXELS]
-        for steps in (5, 600)
+        for steps in (5, 1200)
     )
     assert early.share.value == 0
     assert late.share.value > 0.5
