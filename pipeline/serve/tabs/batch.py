@@ -63,7 +63,7 @@ def batch_tab(studio: Studio, most: Most | None = None) -> None:
                 elem_id="batch-table",
             )
     gr.Markdown(
-        f"At most {most.files:,} files and {studio.limits.upload_bytes:,} bytes at once. {_COMMAND}",
+        f"At most {most.files:,} files and {studio.limits.upload_bytes / 2**20:g} MB at once. {_COMMAND}",
         elem_id="batch-hint",
     )
     desks = _Desks(studio, most, Path(upload.GRADIO_CACHE))
@@ -105,13 +105,13 @@ class _Desks:
         """Return the desk of whoever asks; one who comes without a session has a new one each time."""
         return Desk(self._folder, request.session_hash or secrets.token_hex(16))
 
-    def take(self, uploads: list[str] | None, request: gr.Request) -> str:
-        """Keep what is uploaded."""
+    def take(self, uploads: list[str] | None, request: gr.Request) -> Any:
+        """Keep what is uploaded; what was said of earlier pictures stays until there are others."""
         try:
             self.of(request).take([Path(upload) for upload in uploads or ()])
         except UserError as error:
             return fragments.text_html(str(error))
-        return ""
+        return "" if uploads else gr.skip()
 
     def domains(self, model: str) -> Updates:
         """Offer what the model translates from, its first way's domain first."""
