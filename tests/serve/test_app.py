@@ -36,16 +36,15 @@ def start(project: Path, scratch: Path, *arguments: str) -> tuple[subprocess.Pop
     return process, process.stdout.readline().strip()
 
 
-def get(url: str) -> tuple[int, bytes]:
+def get(url: str, **headers: str) -> tuple[int, bytes]:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(url, timeout=60) as response:
+        with opener.open(urllib.request.Request(url, headers=headers), timeout=60) as response:
             return response.status, response.read()
     except urllib.error.HTTPError as error:
         return error.code, error.read()
 
 
-@pytest.mark.long
 def test_the_page_answers_until_it_is_told_to_end_and_leaves_nothing(in_folder: Path) -> None:
     project, scratch = in_folder / "project", in_folder / "tmp"
     project.mkdir()
@@ -64,6 +63,7 @@ def test_the_page_answers_until_it_is_told_to_end_and_leaves_nothing(in_folder: 
             "/etc/hostname",
         ):
             assert get(f"{url}/gradio_api/file={quote(str(path))}")[0] in (403, 404)
+        assert get(url, Host="a-page-elsewhere.example")[0] == 400
         assert [path.name[:14] for path in scratch.glob("likeness-*")] == ["likeness-serve"]
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0

@@ -13,6 +13,7 @@ from PIL import Image
 
 from pipeline import images
 from pipeline.errors import UserError
+from pipeline.reviews import add_corrected_eyes
 from pipeline.serve.answers import Waiting, answers
 from pipeline.serve.marks import notice
 from pipeline.serve.offers import pasted_png, result_png, sheet_png
@@ -52,6 +53,16 @@ def test_a_domain_is_offered_when_a_model_was_trained_with_it(studio: Studio) ->
     assert studio.candidates("photo") == ["faces"]
     assert studio.candidates("ultrasound") == []
     assert studio.zoo.loaded() == []
+
+
+def test_eyes_that_were_set_by_hand_count(studio: Studio, visit: Visit) -> None:
+    assert visit.face is not None
+    left, right = (np.array(eye) for eye in visit.face.row["eyes"])
+    moved = np.array([left - [0, 4], right - [0, 4]])
+    assert add_corrected_eyes(visit.picture.image_id, moved, date="2026-01-01")
+    (face,) = studio.look(visit.data, "photo").faces
+    np.testing.assert_allclose(face.row["eyes"], moved, atol=0.01)
+    assert face.row["model"].endswith("eyes by hand")
 
 
 def test_domains_are_told_in_plain_words() -> None:
