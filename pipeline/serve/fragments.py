@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import html
+import io
 import re
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+from PIL import Image
 
 from pipeline import images
 from pipeline.reasons import REASONS
@@ -56,7 +58,7 @@ def face_html(face: Face) -> str:
     if face.crop is None:
         return _reason_html(f"Face {face.number + 1}", face.reason or "failed", face.detail, face.advice)
     crop = _image_html(
-        images.encode(shown_crop(face), "png"), "The face as the models get it, with its landmarks"
+        _jpeg(shown_crop(face)), "The face as the models get it, with its landmarks", "image/jpeg"
     )
     swatches = "".join(_swatch_html(face, name, label) for name, label in _SWATCHES)
     measured = "".join(
@@ -150,9 +152,16 @@ def _swatch_html(face: Face, name: str, label: str) -> str:
     return f'<li><span class="swatch" style="background:{color}"></span>{label}: {called} {color}{said}</li>'
 
 
-def _image_html(png: bytes, alt: str) -> str:
-    data = base64.b64encode(png).decode()
-    return f'<img alt="{html.escape(alt, quote=True)}" src="data:image/png;base64,{data}">'
+def _image_html(data: bytes, alt: str, kind: str = "image/png") -> str:
+    shown = base64.b64encode(data).decode()
+    return f'<img alt="{html.escape(alt, quote=True)}" src="data:{kind};base64,{shown}">'
+
+
+def _jpeg(rgb: np.ndarray) -> bytes:
+    """Encode HxWx3 uint8 RGB for the eye alone; it takes a fiftieth of the time that a PNG takes."""
+    buffer = io.BytesIO()
+    Image.fromarray(rgb).save(buffer, "JPEG", quality=90)
+    return buffer.getvalue()
 
 
 def _safe(text: str) -> str:

@@ -33,6 +33,12 @@ def scratch_folder(beside: Path | None = None) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def forget_drawn(folder: Path) -> None:
+    """Remove the pictures that Gradio has drawn for visitors so far, each of which lies in a folder of its own."""
+    for drawn in folder.glob("*/image.*"):
+        drawn.unlink(missing_ok=True)
+
+
 def _remove_if_left(folder: Path) -> None:
     """Remove a folder whose process has ended, if it is this user's."""
     with suppress(OSError):

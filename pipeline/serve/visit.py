@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -20,8 +21,8 @@ from pipeline.serve.zoo import Answer
 class Visit:
     """A picture that was looked at; its pixels are decoded again where they are needed, for they take much memory.
 
-    `chosen` is the number of a face, `corner` the first of the two clicks that mark one, in pixels of the picture;
-    `is_answered` once every model has had its turn.
+    `name` tells this choice of a face from every other; `chosen` is the face's number, `corner` the first of the two
+    clicks that mark one, in pixels of the picture; `is_answered` once every model has had its turn.
     """
 
     domain: str
@@ -32,6 +33,7 @@ class Visit:
     answers: tuple[Answer, ...] = ()
     is_answered: bool = False
     corner: Point | None = None
+    name: str = field(default_factory=lambda: secrets.token_hex(8))
 
     @property
     def face(self) -> Face | None:
@@ -48,7 +50,7 @@ class Visit:
 
     def choosing(self, number: int) -> Visit:
         """Return the visit with another face and no answers yet."""
-        return replace(self, chosen=number, answers=(), is_answered=False)
+        return replace(self, chosen=number, answers=(), is_answered=False, name=secrets.token_hex(8))
 
     def with_corner(self, corner: Point) -> Visit:
         """Return the visit with the first of the two corners that mark a face."""

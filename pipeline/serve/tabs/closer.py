@@ -34,12 +34,20 @@ _SHEET = "comparison.png"
 Updates = dict[Any, Any]  # new values by component; the others stay as they are
 
 
+@dataclass(frozen=True, eq=False)
+class AskedAgain:
+    """What a model answered when it was asked again, and the name of the visit; each is another, for Gradio too."""
+
+    visit: str
+    answer: Answer
+
+
 @dataclass(frozen=True)
 class Closer:
     """The part of the page for one answer.
 
     `begun` changes with the first answer to a picture; `opened` says which answer is looked at whose model may be asked
-    again: none before all have answered, whose answers would overwrite the new one.
+    again: none before all have answered, whose answers would overwrite the new one. `asked` is an `AskedAgain`.
     """
 
     studio: Studio
@@ -57,6 +65,7 @@ class Closer:
     answers: gr.HTML
     begun: gr.State
     opened: gr.State
+    asked: gr.State
 
     def offered(self) -> list[Any]:
         """Return the components that say which answers there are."""
@@ -89,6 +98,7 @@ class Closer:
         for event in (self.begun.change, self.model.input):
             event(self.look, self._asked(), self.shown(), **self._how())
         self.visible_mark.input(self.marked, self._asked(), self.shown(), **self._how())
+        self.asked.change(self.taken, [self.asked, *self._asked()], self.shown(), **self._how())
 
     def shown(self) -> list[Any]:
         """Return the components that show an answer."""
@@ -110,16 +120,25 @@ class Closer:
         yield opened | self._first(visit, answer, mark) | self._maps(visit, answer)
         yield self._rest(visit, answer, mark)
 
-    def again(self, visit: Visit | None, key: str | None, mark: bool, chosen: Chosen) -> Iterator[Updates]:
-        """Let a model answer once more, as chosen, and show that."""
+    def again(self, visit: Visit | None, key: str | None, chosen: Chosen) -> Updates:
+        """Let a model answer once more, as chosen."""
         found = self._found(visit, key)
         answer = found if visit is None or isinstance(found, str) else self._asked_again(visit, found, chosen)
         if visit is None or isinstance(answer, str) or answer.image is None:
             text = answer if isinstance(answer, str) else answer.problem or "no answer"
-            yield {self.problem: fragments.text_html(text)}
+            return {self.problem: fragments.text_html(text)}
+        return {self.asked: AskedAgain(visit.name, answer), self.problem: ""}
+
+    def taken(self, asked: AskedAgain, visit: Visit | None, key: str | None, mark: bool) -> Iterator[Updates]:
+        """Take the answer of a model that was asked again; while it was at work the visitor may have gone on."""
+        answer = asked.answer
+        if visit is None or visit.name != asked.visit:
             return
         visit = visit.answered_again(answer)
         changed: Updates = {self.visit: visit, self.answers: fragments.answers_html(visit.answers)}
+        if key != _key(answer):
+            yield changed
+            return
         yield changed | self._first(visit, answer, mark) | self._maps(visit, answer)
         yield self._rest(visit, answer, mark)
 
@@ -189,7 +208,7 @@ class Closer:
 
 def closer_look(studio: Studio, visit: gr.State, answers: gr.HTML) -> Closer:
     """Lay out the closer look and wire what happens in it."""
-    begun, opened = gr.State(None), gr.State(None)
+    begun, opened, asked = gr.State(None), gr.State(None), gr.State(None)
     with gr.Column(visible=False, elem_id="closer") as group:
         gr.Markdown("## A closer look")
         with gr.Row():
@@ -228,6 +247,7 @@ def closer_look(studio: Studio, visit: gr.State, answers: gr.HTML) -> Closer:
         answers=answers,
         begun=begun,
         opened=opened,
+        asked=asked,
     )
     closer.wire()
     with controls:
@@ -250,18 +270,17 @@ def _render_controls(closer: Closer) -> None:
             widgets = [_WIDGETS[each.control.kind](each) for each in inputs]
         again = gr.Button("Translate again", variant="primary", size="sm", elem_id="again")
 
-        def ask(visit: Visit, key: str, mark: bool, *values: Any) -> Iterator[Updates]:
+        def ask(visit: Visit, key: str, *values: Any) -> Updates:
             try:
                 chosen = chosen_of(inputs, values, lambda path: _style_crop(closer.studio, path, to))
             except UserError as error:
-                yield {closer.problem: fragments.text_html(str(error))}
-                return
-            yield from closer.again(visit, key, mark, chosen)
+                return {closer.problem: fragments.text_html(str(error))}
+            return closer.again(visit, key, chosen)
 
         again.click(
             ask,
-            [closer.visit, closer.model, closer.visible_mark, *widgets],
-            closer.shown(),
+            [closer.visit, closer.model, *widgets],
+            [closer.asked, closer.problem],
             show_progress_on=[closer.before_after],
             api_visibility="private",
         )

@@ -78,7 +78,7 @@ def translating_tab(studio: Studio) -> None:
                 label="Faces found",
                 interactive=False,
                 buttons=["fullscreen"],
-                format="webp",
+                format="jpeg",
                 elem_id="picture",
             )
             advice = gr.HTML(fragments.empty_html(), elem_id="advice")

@@ -48,6 +48,7 @@ _ARGUMENTS = (
     "--disable-sync",
     "--no-first-run",
 )
+_CAMERA = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream")
 _NOT_YET = (
     ElementClickInterceptedException,
     ElementNotInteractableException,
@@ -58,14 +59,20 @@ Result = TypeVar("Result")
 
 
 @contextmanager
-def browser(folder: Path, size: tuple[int, int] = DESKTOP) -> Iterator[Page]:
-    """Yield a page of a browser of its own, whose profile and downloads lie in `folder`; `size` is in CSS pixels."""
+def browser(folder: Path, size: tuple[int, int] = DESKTOP, camera: Path | None = None) -> Iterator[Page]:
+    """Yield a page of a browser of its own, whose profile and downloads lie in `folder`; `size` is in CSS pixels.
+
+    `camera` is a Motion JPEG, the frames one after the other, that its camera sees.
+    """
     downloads = folder / "downloads"
     downloads.mkdir(parents=True)
     options = webdriver.ChromeOptions()
     options.binary_location = str(CHROMIUM)
     for argument in (*_ARGUMENTS, f"--user-data-dir={folder / 'profile'}"):
         options.add_argument(argument)
+    if camera is not None:
+        for argument in (*_CAMERA, f"--use-file-for-fake-video-capture={camera}"):
+            options.add_argument(argument)
     options.add_experimental_option("prefs", {"download.default_directory": str(downloads)})
     options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(str(DRIVER)))
@@ -102,6 +109,20 @@ class Page:
     def give(self, path: Path, where: str = "#upload") -> None:
         """Choose a file for an upload."""
         self.until(lambda: self._file_input(where), f"an input for files in {where}").send_keys(str(path))
+
+    def copy(self, png: bytes) -> None:
+        """Put a picture where it can be pasted from."""
+        granted = {"permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"]}
+        self.driver.execute_cdp_cmd("Browser.grantPermissions", granted)
+        self.driver.execute_cdp_cmd("Emulation.setFocusEmulationEnabled", {"enabled": True})
+        code = """
+            const [data, done] = arguments;
+            const bytes = Uint8Array.from(atob(data), (each) => each.charCodeAt(0));
+            const item = new ClipboardItem({"image/png": new Blob([bytes], {type: "image/png"})});
+            navigator.clipboard.write([item]).then(() => done(null), (error) => done(String(error)));
+        """
+        problem = self.driver.execute_async_script(code, base64.b64encode(png).decode())
+        assert problem is None, problem
 
     def find(self, selector: str) -> WebElement:
         """Return the first element."""

@@ -9,10 +9,13 @@ import numpy as np
 import torch
 from PIL import Image
 
+from pipeline import images
 from pipeline.serve.looking import look, ways_of
+from pipeline.serve.sizes import held_bytes
 from pipeline.serve.zoo import Zoo
 from pipeline.sources.demo.plan import face_count
 from pipeline.takedowns import Takedowns
+from pipeline.training.checkpoints import load_translator
 from tests.serve.small_zoo import portrait, usual_params
 
 TWO_FACES = next(index for index in range(60) if face_count(index) == 2)
@@ -36,6 +39,17 @@ def blank_png(width: int, height: int) -> bytes:
     buffer = io.BytesIO()
     Image.new("L", (width, height)).save(buffer, "PNG")
     return buffer.getvalue()
+
+
+def as_png(data: bytes) -> bytes:
+    """Return an encoded picture as PNG."""
+    return images.encode(images.decode(data), "png")
+
+
+def held(models: Path, name: str) -> int:
+    """Return how many bytes a model takes."""
+    experiment = Zoo(models, torch.device("cpu")).experiment(name)
+    return held_bytes(load_translator(models / name / "weights" / "seed-0", experiment))
 
 
 def expected(project: Path, picture: Path, model: str, face: int = 0) -> np.ndarray:

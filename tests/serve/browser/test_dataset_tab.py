@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+import requests
 
-from benchmarks.served import Application
+from benchmarks.served import Application, served
 from benchmarks.workspace import Workspace
 from tests.serve.browser.page import Page
+from tests.serve.browser.small_project import SOURCES
 
 pytestmark = pytest.mark.long
 Visit = Callable[..., Page]
@@ -77,6 +80,37 @@ def test_links_lead_to_the_page_a_picture_came_from(application: Application, vi
         assert "noopener" in (link.get_attribute("rel") or "")
 
 
+def test_what_is_taken_down_is_given_out_no_more(project: Workspace, visit: Visit, tmp_path: Path) -> None:
+    own = Workspace(tmp_path / "project", SOURCES)
+    shutil.copytree(project.folder, own.folder, ignore=shutil.ignore_patterns("temp*"), dirs_exist_ok=True)
+    with served(own.folder) as application:
+        page = visit(application)
+        open_first_kept(page)
+        seen = [page.image_of(place) for place in ("#ds-gallery", "#ds-original", "#ds-crop")]
+        assert [requests.get(address).status_code for address in seen] == [200] * 3
+        page.click("#ds-takedown")
+        page.type_into("#ds-takedown-reason textarea, #ds-takedown-reason input", "its owner asked")
+        page.click("#ds-takedown-confirm")
+        page.read("#ds-details", "this picture was taken down")
+        (line,) = lines_of(own.folder / "takedowns.csv")
+        assert line["reason"] == "its owner asked"
+        assert line["value"] in raw_widths(project)
+        assert line["value"] not in raw_widths(own)
+        assert not {requests.get(address).status_code for address in seen} & {200}
+
+
+def test_from_elsewhere_nothing_can_be_marked(project: Workspace, visit: Visit) -> None:
+    with served(project.folder, "--host", "0.0.0.0") as application:
+        page = visit(application)
+        page.show_tab("dataset")
+        page.click("#ds-kept input[value=kept]")
+        page.click("#ds-gallery button.thumbnail-item")
+        page.read("#ds-details", "found by")
+        page.read("#ds-read-only", "only where the application is bound to this machine")
+        for button in ("bad", "eyes-save", "takedown"):
+            assert not any(each.is_displayed() for each in page.all(f"#ds-{button}"))
+
+
 def open_first_kept(page: Page) -> None:
     page.show_tab("dataset")
     page.click("#ds-kept input[value=kept]")
@@ -85,9 +119,13 @@ def open_first_kept(page: Page) -> None:
 
 
 def faces(project: Workspace) -> list[dict]:
-    raw = pq.read_table(project.folder / "data/raw/portraits", columns=["image_id", "width_px"]).to_pylist()
-    widths = {row["image_id"]: row["width_px"] for row in raw}
+    widths = raw_widths(project)
     rows = pq.read_table(
         project.folder / "data/catalogue/faces.parquet", columns=["image_id", "kept"]
     ).to_pylist()
     return [row | {"width_px": widths[row["image_id"]]} for row in rows]
+
+
+def raw_widths(project: Workspace) -> dict[str, int]:
+    raw = pq.read_table(project.folder / "data/raw/portraits", columns=["image_id", "width_px"]).to_pylist()
+    return {row["image_id"]: row["width_px"] for row in raw}

@@ -12,9 +12,9 @@ from PIL import Image
 from benchmarks.served import Application, served
 from benchmarks.workspace import Workspace
 from tests.serve.browser.page import Page
-from tests.serve.browser.pictures import NO_FACE, TWO_FACES, differ, expected, rendered, written
+from tests.serve.browser.pictures import NO_FACE, TWO_FACES, as_png, differ, expected, held, rendered, written
 from tests.serve.browser.small_project import FROM_PHOTO, OF_ULTRASOUND
-from tests.serve.small_zoo import ALONE
+from tests.serve.small_zoo import ALONE, portrait
 
 pytestmark = pytest.mark.long
 Visit = Callable[..., Page]
@@ -128,6 +128,30 @@ def test_what_is_downloaded_says_that_it_is_generated(
     assert sizes["download-pasted"] == (400, 400)
 
 
+def test_a_picture_can_be_taken_with_the_camera(
+    application: Application, visit: Visit, tmp_path: Path
+) -> None:
+    page = visit(application, camera=written(tmp_path, "camera.mjpeg", portrait(ALONE[0], 512)))
+    page.click("#give-paste-button")
+    page.click("#paste button[aria-label='Capture from camera']")
+    page.click("#paste [title='grant webcam access'] button")
+    page.click("#paste button[aria-label='capture photo']")
+    page.read("#advice", "one face")
+    page.wait_for_answers(set(FROM_PHOTO))
+
+
+def test_a_picture_can_be_pasted(
+    application: Application, project: Workspace, visit: Visit, tmp_path: Path
+) -> None:
+    picture = written(tmp_path, "portrait.png", as_png(portrait(ALONE[0], 512)))
+    page = visit(application)
+    page.copy(picture.read_bytes())
+    page.click("#give-paste-button")
+    page.click("#paste button[aria-label='Paste from clipboard']")
+    page.wait_for_answers(set(FROM_PHOTO))
+    assert differ(page.answer("both-ways"), expected(project.folder, picture, "both-ways")) <= 2
+
+
 def test_a_face_of_the_test_split_can_be_picked(application: Application, visit: Visit) -> None:
     page = visit(application)
     page.click("#give-test-face-button")
@@ -152,6 +176,22 @@ def test_a_broken_model_fails_alone(project: Workspace, visit: Visit, tmp_path: 
             assert str(project.folder) not in page.text("body")
     finally:
         weights.write_bytes(whole)
+
+
+def test_where_memory_is_for_one_model_all_answer_all_the_same(
+    project: Workspace, visit: Visit, tmp_path: Path
+) -> None:
+    sizes = [held(project.folder / "models", name) for name in FROM_PHOTO]
+    assert sum(sizes) > 1.1 * max(sizes)
+    with served(project.folder, "--memory-gb", f"{1.1 * max(sizes) / 2**30:.9f}") as application:
+        page = visit(application)
+        for index in ALONE[:2]:
+            picture = rendered(tmp_path, index)
+            page.give(picture)
+            own = expected(project.folder, picture, "both-ways")
+            page.until(lambda own=own: differ(page.answer("both-ways"), own) <= 2, "its answer")
+            cards = page.wait_for_answers(set(FROM_PHOTO))
+            assert {card.get_attribute("data-state") for card in cards.values()} == {"done"}
 
 
 def test_two_users_at_once_get_their_own_answers(

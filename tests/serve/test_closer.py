@@ -1,0 +1,59 @@
+"""The closer look at an answer takes what a model says when it is asked again, if the visitor is still there."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.serve.looking import Picture
+from pipeline.serve.studio import Limits, open_studio
+from pipeline.serve.visit import Visit
+from pipeline.serve.zoo import Answer
+from tests.serve.small_zoo import a_face, usual_params
+
+if importlib.util.find_spec("gradio") is None:
+    pytest.skip("needs the extra serve", allow_module_level=True)
+
+import gradio as gr
+
+from pipeline.serve.tabs.closer import AskedAgain, Closer, closer_look
+
+KEY = "faces|anime"
+
+
+@pytest.fixture
+def closer(in_folder: Path) -> Closer:
+    studio = open_studio(usual_params(), torch.device("cpu"), Limits(1_000_000, None, 4))
+    with gr.Blocks():
+        return closer_look(studio, gr.State(), gr.HTML())
+
+
+def answer(value: int) -> Answer:
+    return Answer("faces", "anime", np.full((48, 48, 3), value, np.uint8), 0.1)
+
+
+@pytest.fixture
+def visit() -> Visit:
+    picture = Picture("i", None, (a_face(0), a_face(1)))
+    return Visit("photo", b"", picture, 1.0, 0, (answer(0),), is_answered=True)
+
+
+def test_an_answer_takes_the_place_of_the_former_one(closer: Closer, visit: Visit) -> None:
+    changes = next(closer.taken(AskedAgain(visit.name, answer(9)), visit, KEY, False))
+    assert changes[closer.visit].answers[0].image.max() == 9
+    assert closer.before_after in changes
+
+
+def test_where_another_answer_is_looked_at_by_then_it_stays(closer: Closer, visit: Visit) -> None:
+    (changes,) = closer.taken(AskedAgain(visit.name, answer(9)), visit, "others|anime", False)
+    assert changes[closer.visit].answers[0].image.max() == 9
+    assert closer.before_after not in changes
+
+
+def test_where_another_face_was_chosen_meanwhile_nothing_changes(closer: Closer, visit: Visit) -> None:
+    assert list(closer.taken(AskedAgain(visit.name, answer(9)), visit.choosing(1), KEY, False)) == []
+    assert list(closer.taken(AskedAgain(visit.name, answer(9)), None, KEY, False)) == []
