@@ -4,6 +4,8 @@ PYTHON ?= python3
 # process has one thread: more of them spend their time in waiting for one another.
 PYTEST = OMP_NUM_THREADS=1 pytest -n 3 --dist loadfile --no-loadscope-reorder --durations 40 --durations-min 5
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# Container images often set it; without bytecode every process compiles torch anew, which doubles its start.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup repro report test test-all lint ui ui-stop ui-status serve clean
 
