@@ -222,14 +222,14 @@ def test_only_websites_are_linked(url: str | None) -> None:
 
 def asked(**given: Any) -> Filter:
     """Return the filter of the tab's components, all as they stand at first but those given."""
-    tab = pytest.importorskip("pipeline.serve.tabs.dataset")
+    tab = pytest.importorskip("pipeline.serve.tabs.dataset_filters")
     first = {
         "kept": "all",
         **dict.fromkeys(("source", "domain", "split", "reason", "tag"), ""),
         **{"yaw_from": -90, "yaw_to": 90, "pitch_from": -90, "pitch_to": 90},
         **{"part": "any", "color": "#8a5a3c", "within": 10},
     }
-    return tab._filter(Reviews(), *(first | given).values())
+    return tab.filter_of(Reviews(), *(first | given).values())
 
 
 def test_the_tab_asks_for_everything_at_first(in_folder: Path) -> None:
