@@ -13,7 +13,7 @@ from pipeline.crawl.references import Source
 from pipeline.errors import UserError
 from pipeline.names import unknown_name
 from pipeline.params import Name, SourceEntry, explain_validation
-from pipeline.project import PARAMS_FILE, load_yaml
+from pipeline.project import PARAMS_FILE, load_yaml, parse_yaml
 from pipeline.workbench.entries import missing_options, render_entry
 from pipeline.workbench.params_file import add_entry, read_text, write_text
 
@@ -30,7 +30,7 @@ def add(name: str, kind_name: str, given: Mapping[str, Any]) -> list[str]:
     domains = load_yaml(PARAMS_FILE).get("domains") or {}
     entry = render_entry(name, kind, domains, given)
     write_text(add_entry(text, "sources", name, entry))
-    return _left(name, kind, yaml.safe_load(entry)[name])
+    return _left(name, kind, parse_yaml(entry)[name])
 
 
 def terms(kind_name: str) -> str:
@@ -52,7 +52,7 @@ def read_values(assignments: Iterable[str]) -> dict[str, Any]:
 def read_value(text: str) -> Any:
     """Return what a value on the command line means: YAML where it is any, such as `{a: b}`, else the text."""
     try:
-        value = yaml.safe_load(text)
+        value = parse_yaml(text)
     except yaml.YAMLError:
         return text
     return text if value is None else value

@@ -14,7 +14,7 @@ import yaml
 
 from pipeline.errors import UserError
 from pipeline.parts import atomic_path
-from pipeline.project import PARAMS_FILE
+from pipeline.project import PARAMS_FILE, parse_yaml
 
 INDENT = 2
 
@@ -46,7 +46,7 @@ def add_entry(text: str, section: str, name: str, entry: str, path: Path = PARAM
     before = _values(text, path)
     if name in (before.get(section) or {}):
         raise UserError(f"{path}: {section}.{name}: is there already; choose another name, or edit the entry")
-    added = yaml.safe_load(entry)
+    added = parse_yaml(entry)
     expected = before | {section: (before.get(section) or {}) | added}
     changed = _insert(text, section, entry, path)
     if _values(changed, path) != expected:
@@ -96,7 +96,7 @@ def _insert(text: str, section: str, entry: str, path: Path) -> str:
 
 def _values(text: str, path: Path) -> dict[str, Any]:
     try:
-        values = yaml.safe_load(text)
+        values = parse_yaml(text)
     except yaml.YAMLError as error:
         raise UserError(f"{path}: not valid YAML: {error}") from None
     if not isinstance(values, dict):

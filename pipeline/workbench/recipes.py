@@ -10,13 +10,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import Field, StringConstraints, ValidationError
 
 from pipeline.errors import UserError
 from pipeline.names import unknown_name
 from pipeline.params import Name, Params, Section, explain_validation
-from pipeline.project import PARAMS_FILE, load_yaml
+from pipeline.project import PARAMS_FILE, load_yaml, parse_yaml
 from pipeline.sources import check_all, kind_named, kinds
 from pipeline.workbench.entries import missing_options
 from pipeline.workbench.params_file import add_entry, entries_of, read_text, write_text
@@ -101,7 +100,7 @@ def enable(name: str) -> Enabled:
     for section in SECTIONS:
         text = _add_section(text, section, enabled)
     incomplete = [source for source, entry in enabled.recipe.content.sources.items() if _missing(entry)]
-    _check(yaml.safe_load(text), without=incomplete)
+    _check(parse_yaml(text), without=incomplete)
     if enabled.added:
         write_text(text)
     return enabled
