@@ -269,6 +269,7 @@ def test_the_report_shows_each_experiment_with_links_to_where_its_faces_come_fro
     assert 'href="http://' in page
 
 
+@pytest.mark.long
 def test_a_killed_training_goes_on_and_ends_in_the_same_weights(finished: Workspace, tmp_path: Path) -> None:
     name = "small-cyclegan"
     killed = Workspace.copy(finished, tmp_path / "killed", without=("train", name))

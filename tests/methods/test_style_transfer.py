@@ -267,6 +267,7 @@ def test_samples_show_source_translation_guided_translation_and_example(
     assert torch.equal(columns[3][1], inputs["target"][0])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("options", [{}, {**GATYS, "gatys": {"iterations": 1}}])
 def test_200_translations_leave_nothing_behind(options: dict[str, Any]) -> None:
     method, inputs = with_style(**options), random_batch(count=1)["source"]

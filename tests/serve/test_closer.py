@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -15,21 +15,26 @@ from pipeline.serve.visit import Visit
 from pipeline.serve.zoo import Answer
 from tests.serve.small_zoo import a_face, usual_params
 
-if importlib.util.find_spec("gradio") is None:
-    pytest.skip("needs the extra serve", allow_module_level=True)
-
-import gradio as gr
-
-from pipeline.serve.tabs.closer import AskedAgain, Closer, closer_look
+if TYPE_CHECKING:
+    from pipeline.serve.tabs.closer import AskedAgain, Closer
 
 KEY = "faces|anime"
 
 
 @pytest.fixture
 def closer(in_folder: Path) -> Closer:
+    gr = pytest.importorskip("gradio", reason="needs the extra serve")
+    from pipeline.serve.tabs.closer import closer_look
+
     studio = open_studio(usual_params(), torch.device("cpu"), Limits(1_000_000, None, 4))
     with gr.Blocks():
         return closer_look(studio, gr.State(), gr.HTML())
+
+
+def asked_again(visit: Visit, value: int) -> AskedAgain:
+    from pipeline.serve.tabs.closer import AskedAgain
+
+    return AskedAgain(visit.name, answer(value))
 
 
 def answer(value: int) -> Answer:
@@ -43,17 +48,17 @@ def visit() -> Visit:
 
 
 def test_an_answer_takes_the_place_of_the_former_one(closer: Closer, visit: Visit) -> None:
-    changes = next(closer.taken(AskedAgain(visit.name, answer(9)), visit, KEY, False))
+    changes = next(closer.taken(asked_again(visit, 9), visit, KEY, False))
     assert changes[closer.visit].answers[0].image.max() == 9
     assert closer.before_after in changes
 
 
 def test_where_another_answer_is_looked_at_by_then_it_stays(closer: Closer, visit: Visit) -> None:
-    (changes,) = closer.taken(AskedAgain(visit.name, answer(9)), visit, "others|anime", False)
+    (changes,) = closer.taken(asked_again(visit, 9), visit, "others|anime", False)
     assert changes[closer.visit].answers[0].image.max() == 9
     assert closer.before_after not in changes
 
 
 def test_where_another_face_was_chosen_meanwhile_nothing_changes(closer: Closer, visit: Visit) -> None:
-    assert list(closer.taken(AskedAgain(visit.name, answer(9)), visit.choosing(1), KEY, False)) == []
-    assert list(closer.taken(AskedAgain(visit.name, answer(9)), None, KEY, False)) == []
+    assert list(closer.taken(asked_again(visit, 9), visit.choosing(1), KEY, False)) == []
+    assert list(closer.taken(asked_again(visit, 9), None, KEY, False)) == []
