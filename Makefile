@@ -1,8 +1,8 @@
 # The environment and the commands of every day. `make repro` does all of it from a bare Python 3.11, git and make.
 PYTHON ?= python3
-# Four files of tests at a time, in the order in which they are collected: some wait more than they compute. Each
+# Three files of tests at a time, in the order in which they are collected: some wait more than they compute. Each
 # process has one thread: more of them spend their time in waiting for one another.
-PYTEST = OMP_NUM_THREADS=1 pytest -n 4 --dist loadfile --no-loadscope-reorder --durations 40 --durations-min 5
+PYTEST = OMP_NUM_THREADS=1 pytest -n 3 --dist loadfile --no-loadscope-reorder --durations 40 --durations-min 5
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # Container images often set it; without bytecode every process compiles torch anew, which doubles its start.
 unexport PYTHONDONTWRITEBYTECODE
