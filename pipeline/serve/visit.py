@@ -40,6 +40,11 @@ class Visit:
         """The face that is chosen."""
         return next((face for face in self.picture.faces if face.number == self.chosen), None)
 
+    @property
+    def worked(self) -> tuple[Answer, ...]:
+        """The answers that have a picture."""
+        return tuple(answer for answer in self.answers if answer.image is not None)
+
     def rgb(self) -> np.ndarray:
         """Return the picture's pixels, HxWx3 uint8 RGB."""
         return images.decode(self.data)

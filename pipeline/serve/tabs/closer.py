@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -48,6 +47,9 @@ class Closer:
 
     `begun` changes with the first answer to a picture; `opened` says which answer is looked at whose model may be asked
     again: none before all have answered, whose answers would overwrite the new one. `asked` is an `AskedAgain`.
+
+    Which answer is looked at first is decided here and told to `model`: a page that gets many updates of a dropdown at
+    once may end with none chosen.
     """
 
     studio: Studio
@@ -80,14 +82,10 @@ class Closer:
         }
 
     def choices(self, visit: Visit) -> Updates:
-        """Return updates of `offered` for the answers of a visit; the first one that worked is looked at."""
-        worked = [answer for answer in visit.answers if answer.image is not None]
-        choices = [(f"{answer.experiment}, to {answer.to}", _key(answer)) for answer in worked]
-        group = gr.update(visible=bool(choices))
-        if len(choices) != 1:
-            return {self.group: group, self.model: gr.update(choices=choices)}
-        begun = {} if visit.is_answered else {self.begun: secrets.token_hex(8)}
-        return {self.group: group, self.model: gr.update(choices=choices, value=choices[0][1])} | begun
+        """Return updates of `offered` for the answers of a visit."""
+        choices = [(f"{answer.experiment}, to {answer.to}", _key(answer)) for answer in visit.worked]
+        offered = {self.group: gr.update(visible=bool(choices)), self.model: gr.update(choices=choices)}
+        return offered | ({self.begun: visit.name} if len(choices) == 1 else {})
 
     def open_after(self, event: Any) -> None:
         """Look at the answer that is chosen, with all the others beside it, once an event is over."""
@@ -95,17 +93,24 @@ class Closer:
 
     def wire(self) -> None:
         """Look at an answer when the first is there and when another is chosen, and mark it or not."""
-        for event in (self.begun.change, self.model.input):
-            event(self.look, self._asked(), self.shown(), **self._how())
+        self.begun.change(self.look_early, self._asked(), self.shown(), **self._how())
+        self.model.input(self.look, self._asked(), self.shown(), **self._how())
         self.visible_mark.input(self.marked, self._asked(), self.shown(), **self._how())
         self.asked.change(self.taken, [self.asked, *self._asked()], self.shown(), **self._how())
 
     def shown(self) -> list[Any]:
         """Return the components that show an answer."""
         return [
-            *(self.visit, self.before_after, self.pasted, self.maps, self.problem),
+            *(self.visit, self.model, self.before_after, self.pasted, self.maps, self.problem),
             *(self.result, self.pasted_result, self.sheet, self.answers, self.opened),
         ]
+
+    def look_early(self, visit: Visit | None, key: str | None, mark: bool) -> Iterator[Updates]:
+        """Show the first answer while other models are at work; once they are done `open_after` shows it."""
+        if visit is None or visit.is_answered:
+            yield self._as_it_is()
+        else:
+            yield from self.look(visit, key, mark)
 
     def look(self, visit: Visit | None, key: str | None, mark: bool) -> Iterator[Updates]:
         """Show an answer, with maps where its model has them."""
@@ -116,8 +121,9 @@ class Closer:
         answer = found
         if self.studio.zoo.has_maps(answer.experiment, answer.to) and not answer.maps:
             answer = self._asked_again(visit, answer, Chosen())
-        opened = {self.opened: key} if visit.is_answered else {}
-        yield opened | self._first(visit, answer, mark) | self._maps(visit, answer)
+        chosen: Updates = {self.model: gr.update(value=_key(answer))}
+        opened = {self.opened: _key(answer)} if visit.is_answered else {}
+        yield chosen | opened | self._first(visit, answer, mark) | self._maps(visit, answer)
         yield self._rest(visit, answer, mark)
 
     def again(self, visit: Visit | None, key: str | None, chosen: Chosen) -> Updates:
@@ -133,6 +139,7 @@ class Closer:
         """Take the answer of a model that was asked again; while it was at work the visitor may have gone on."""
         answer = asked.answer
         if visit is None or visit.name != asked.visit:
+            yield self._as_it_is()
             return
         visit = visit.answered_again(answer)
         changed: Updates = {self.visit: visit, self.answers: fragments.answers_html(visit.answers)}
@@ -145,9 +152,11 @@ class Closer:
     def marked(self, visit: Visit | None, key: str | None, mark: bool) -> Iterator[Updates]:
         """Show what is shown with the visible mark, or without."""
         found = self._found(visit, key)
-        if visit is not None and not isinstance(found, str):
-            yield self._first(visit, found, mark)
-            yield self._rest(visit, found, mark)
+        if visit is None or isinstance(found, str):
+            yield self._as_it_is()
+            return
+        yield self._first(visit, found, mark)
+        yield self._rest(visit, found, mark)
 
     def _asked(self) -> list[Any]:
         return [self.visit, self.model, self.visible_mark]
@@ -155,10 +164,16 @@ class Closer:
     def _how(self) -> dict[str, Any]:
         return {"show_progress_on": [self.before_after], "api_visibility": "private"}
 
+    def _as_it_is(self) -> Updates:
+        """Return updates of nothing: Gradio empties every output of a generator that ends without a word."""
+        return {self.problem: gr.skip()}
+
     def _found(self, visit: Visit | None, key: str | None) -> Answer | str:
-        """Return a model's answer, or why there is none."""
-        if visit is None or key is None:
+        """Return the answer that is chosen, or the first that worked, or why there is none."""
+        if visit is None:
             return ""
+        if key is None:
+            return next(iter(visit.worked), "")
         try:
             return visit.answer(*key.split(_SEPARATOR))
         except UserError as error:
@@ -258,7 +273,7 @@ def closer_look(studio: Studio, visit: gr.State, answers: gr.HTML) -> Closer:
 def _render_controls(closer: Closer) -> None:
     """Show the controls of the model that is looked at, and nothing where it has none."""
 
-    @gr.render([closer.visit, closer.model], triggers=[closer.opened.change], show_progress="hidden")
+    @gr.render([closer.visit, closer.opened], triggers=[closer.opened.change], show_progress="hidden")
     def controls(visit: Visit | None, key: str | None) -> None:
         if visit is None or key is None or visit.face is None or not visit.is_answered:
             return
@@ -279,7 +294,7 @@ def _render_controls(closer: Closer) -> None:
 
         again.click(
             ask,
-            [closer.visit, closer.model, *widgets],
+            [closer.visit, closer.opened, *widgets],
             [closer.asked, closer.problem],
             show_progress_on=[closer.before_after],
             api_visibility="private",

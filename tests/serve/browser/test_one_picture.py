@@ -110,13 +110,23 @@ def test_maps_are_shown_where_the_model_has_them(
     assert page.image_of("#maps")
 
 
+@pytest.mark.parametrize("visitor", ["first", "second", "third"])
+def test_every_visitor_sees_the_first_answer_closer(
+    application: Application, visit: Visit, tmp_path: Path, visitor: str
+) -> None:
+    """The later ones find the models read, so that the answers follow each other at once."""
+    page = visit(application)
+    give_and_wait(page, tmp_path)
+    chosen = "return document.querySelector('#model input').value"
+    page.until(lambda: "attending" in page.script(chosen), "the first model's name")
+    page.until(lambda: len(page.all("#pasted img")) == 2, "the photograph before and after")
+
+
 def test_what_is_downloaded_says_that_it_is_generated(
     application: Application, visit: Visit, tmp_path: Path
 ) -> None:
     page = visit(application)
-    page.give(rendered(tmp_path, ALONE[0], 400))
-    page.wait_for_answers(set(FROM_PHOTO))
-    page.until(lambda: len(page.all("#before-after img")) == 2, "before and after")
+    give_and_wait(page, tmp_path)
     sizes = {}
     for button in ("download-result", "download-pasted", "download-sheet"):
         file = page.downloaded(f"#{button}")
@@ -217,3 +227,9 @@ def test_file_names_and_texts_are_shown_as_text(
     page.give(written(tmp_path, "<img src=x onerror=document.title='run'>.jpg", b"<script>no</script>"))
     page.read("#advice [data-reason=not_an_image]")
     assert page.driver.title == "Likeness"
+
+
+def give_and_wait(page: Page, folder: Path) -> None:
+    page.give(rendered(folder, ALONE[0], 400))
+    page.wait_for_answers(set(FROM_PHOTO))
+    page.until(lambda: len(page.all("#before-after img")) == 2, "before and after")
