@@ -45,7 +45,7 @@ test-all: lint   ## the same with the long tests
 lint: setup
 	ruff check .
 	ruff format --check .
-	mypy
+	mypy --num-workers 2
 	lint-imports
 
 # Server, workers and deployments of this checkout go on when the terminal is closed: flows/services.py.

@@ -198,14 +198,14 @@ def test_what_has_not_run_yet_is_named_and_keeps_nothing_else_back(workspace) ->
 @pytest.mark.parametrize(
     ("stage", "target", "last"),
     [
-        ("detect", "catalogue", "data/catalogue/faces.parquet"),
+        ("detect", "align@demo-cartoons", "data/aligned/demo-cartoons"),
         pytest.param("crawl", "report", "report/index.html", marks=pytest.mark.long),
     ],
 )
 def test_killed_in_the_middle_and_started_again_it_ends_in_the_same_bytes(
     finished: Workspace, tmp_path: Path, stage: str, target: str, last: str
 ) -> None:
-    """All is computed again, without the other's result cache and DVC's own: every output is the same."""
+    """It is computed again, without the other's result cache and DVC's own: every output is the same."""
     killed = set_up(tmp_path / "killed", finished.folder.parent / "pictures")
     killed.dvc("stage", "list")
     process = killed.start("dvc", "repro", target)

@@ -24,7 +24,7 @@ from tests.claims.conftest import draw
         (faithful.matched, 2),
         (cartoons.plane_default, 2),
         (cartoons.color_distribution, 1),
-        (memory.memorised, 4),
+        pytest.param(memory.memorised, 4, marks=pytest.mark.long),
         pytest.param(surgery.autoencoder, 2, marks=pytest.mark.long),
         pytest.param(surgery.painterly, 2, marks=pytest.mark.long),
         (surgery.lips_and_skin, 1),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,7 @@ def usual_params() -> Params:
     return load_params(REPOSITORY / "params.yaml")
 
 
+@cache
 def portrait(index: int, size_px: int = 256) -> bytes:
     """Return the JPEG of a rendered portrait; `index` as the demo site counts them."""
     buffer = io.BytesIO()

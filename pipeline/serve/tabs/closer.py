@@ -85,7 +85,8 @@ class Closer:
         """Return updates of `offered` for the answers of a visit."""
         choices = [(f"{answer.experiment}, to {answer.to}", _key(answer)) for answer in visit.worked]
         offered = {self.group: gr.update(visible=bool(choices)), self.model: gr.update(choices=choices)}
-        return offered | ({self.begun: visit.name} if len(choices) == 1 else {})
+        is_first = len(choices) == 1 and not visit.is_answered
+        return offered | ({self.begun: visit.name} if is_first else {})
 
     def open_after(self, event: Any) -> None:
         """Look at the answer that is chosen, with all the others beside it, once an event is over."""
