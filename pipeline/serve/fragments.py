@@ -54,9 +54,9 @@ def found_html(picture: Picture) -> str:
 
 
 def face_html(face: Face) -> str:
-    """Return a face's aligned crop with its landmarks, and its colours as swatches."""
+    """Return a face's aligned crop with its landmarks, and its colours as swatches; nothing where it has no crop."""
     if face.crop is None:
-        return _reason_html(f"Face {face.number + 1}", face.reason or "failed", face.detail, face.advice)
+        return ""
     crop = _image_html(
         _jpeg(shown_crop(face)), "The face as the models get it, with its landmarks", "image/jpeg"
     )
@@ -100,9 +100,14 @@ def empty_html() -> str:
     return _EMPTY
 
 
-def no_answers_html() -> str:
-    """Return what stands in place of the answers where there is no face."""
-    return '<p class="quiet">The models answer as soon as there is a face.</p>'
+def no_answers_html(face: Face | None = None) -> str:
+    """Return what stands in place of the answers where there is no face, or one that was left out before its crop."""
+    if face is None:
+        return '<p class="quiet">The models answer as soon as there is a face.</p>'
+    return text_html(
+        f"No model is asked: face {face.number + 1} is left out before it is aligned, for the reason above.",
+        "quiet",
+    )
 
 
 def no_models_html() -> str:

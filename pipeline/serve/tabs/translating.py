@@ -118,7 +118,8 @@ def _wire_answers(studio: Studio, page: _Page, closer: Closer) -> Any:
 
     def translate(visit: Visit | None) -> Iterator[Updates]:
         if visit is None or visit.face is None or visit.face.crop is None:
-            yield {page.answers: fragments.no_answers_html(), **closer.nothing()}
+            face = None if visit is None else visit.face
+            yield {page.answers: fragments.no_answers_html(face), **closer.nothing()}
             return
         yield {page.answers: fragments.answers_html([]), **closer.nothing()}
         for done in answers(studio, visit.face, visit.domain):

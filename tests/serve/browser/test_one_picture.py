@@ -72,6 +72,16 @@ def test_a_rejected_face_says_why_and_is_translated_all_the_same(
     page.wait_for_answers(set(FROM_PHOTO))
 
 
+def test_of_a_face_that_is_not_aligned_no_model_is_asked(
+    application: Application, visit: Visit, real_pictures: Path
+) -> None:
+    page = visit(application)
+    page.give(real_pictures / "real/aflw2000_image00251.jpg")
+    page.read("#advice [data-reason=profile]", "turn towards the camera")
+    page.read("#answers", "No model is asked")
+    assert page.all("#answers .answer") == []
+
+
 def test_in_a_picture_that_is_the_face_two_clicks_mark_it(
     application: Application, visit: Visit, tmp_path: Path
 ) -> None:
