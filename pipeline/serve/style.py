@@ -23,6 +23,7 @@ STYLE = """
   border: 1px dashed #8888; font-size: .85em; text-align: center}
 .answer.failed .blank {border-color: #db6d28}
 #test-faces, #test-faces * {min-width: 0}
+#visible-mark {min-width: min(260px, 100%) !important}
 .answer figcaption {display: flex; flex-direction: column; font-size: .85em; line-height: 1.3; margin-top: .3em}
 """
 # Beside Gradio's own page, whose rules it does not let `css` change.

@@ -228,7 +228,7 @@ def closer_look(studio: Studio, visit: gr.State, answers: gr.HTML) -> Closer:
     with gr.Column(visible=False, elem_id="closer") as group:
         gr.Markdown("## A closer look")
         with gr.Row():
-            model = gr.Dropdown(label="Answer", choices=[], filterable=False, elem_id="model")
+            model = gr.Dropdown(label="Answer", choices=[], filterable=False, min_width=260, elem_id="model")
             mark = gr.Checkbox(
                 label='Write "generated" on what is shown and downloaded', elem_id="visible-mark"
             )
