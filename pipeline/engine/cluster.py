@@ -12,7 +12,6 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from contextlib import contextmanager, suppress
 from functools import cache, partial
 from itertools import count, repeat
@@ -27,8 +26,9 @@ from pipeline.params import DaskEngine
 
 try:
     import fsspec
-    from distributed import Client, KilledWorker
+    from distributed import Client, Future, KilledWorker, wait
     from distributed.comm import CommClosedError
+    from distributed.utils import CancelledError
 except ImportError as missing:
     raise UserError(
         f"params.yaml: engine.kind: dask needs the package {missing.name}; run "
@@ -55,35 +55,36 @@ def map_on_cluster(
     weight_names = sorted(weight_names)
     run = partial(_run, weight_names, versions(weight_names), work.process)
     with _connected(settings.address) as client, _share(settings.share, work) as share:
-        executor = client.get_executor()
         # Tasks of one group wait at the scheduler, not at a worker whose death they would be blamed for.
         keys = zip(repeat(f"{work.name}-{uuid4().hex}"), count())
         todo = deque(tapered(chunks, _threads(client)))
         alone: deque[Chunk] = deque()
-        running: dict[Future[Result], Chunk] = {}
+        running: dict[Future, Chunk] = {}
         deaths = Deaths()
         while todo or alone or running:
             room = 2 * _threads(client) + WAITING - len(running)
             queue, room = (todo, room) if todo or running else (alone, 1)
             for chunk in [queue.popleft() for _ in range(min(room, len(queue)))]:
-                running[executor.submit(run, share.place(chunk), key=next(keys))] = chunk
-            done, _ = wait(running, SILENCE_S, FIRST_COMPLETED)
+                running[client.submit(run, share.place(chunk), key=next(keys))] = chunk
+            done = _first_done(client, running)
             if not done and not _threads(client):
                 _say(f"{settings.address} has no workers; waiting for some")
             for future in done:
-                chunk = running.pop(future)
-                share.remove(chunk)
+                chunk, has_died = running.pop(future), False
                 try:
                     result = future.result()
                 except KilledWorker:
-                    # Blamed with it are chunks that only waited at the same worker. So a single item is tried once
-                    # more when nothing else runs.
-                    retries = deaths.retries(chunk)
-                    (todo if len(chunk) > 1 else alone).extend(retries)
-                    if not retries:
-                        yield chunk, None
-                else:
+                    has_died = True
+                share.remove(chunk)  # not earlier: where a worker died with the result, it is computed again
+                if not has_died:
                     yield chunk, result
+                    continue
+                # Blamed with it are chunks that only waited at the same worker. So a single item is tried once more
+                # when nothing else runs.
+                retries = deaths.retries(chunk)
+                (todo if len(chunk) > 1 else alone).extend(retries)
+                if not retries:
+                    yield chunk, None
 
 
 @contextmanager
@@ -105,6 +106,16 @@ def _connected(address: str) -> Iterator[Client]:
         ) from None
     finally:
         client.close(timeout=CONNECT_S)
+
+
+def _first_done(client: Client, running: Iterable[Future]) -> set[Future]:
+    """Return what is done, as soon as there is something; nothing after a while of silence.
+
+    Not by the client's executor: a result whose worker dies while it is fetched is no exception, as that one has it.
+    """
+    with client.as_current(), suppress(TimeoutError):
+        return wait(list(running), SILENCE_S, "FIRST_COMPLETED").done
+    return set()
 
 
 def _threads(client: Client) -> int:
