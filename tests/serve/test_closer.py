@@ -73,6 +73,7 @@ def test_the_first_answer_that_worked_is_looked_at_until_another_is_chosen(
     visit = visit.answered([failed, *visit.answers])
     changes = next(closer.look(visit, None, False))
     assert changes[closer.model]["value"] == changes[closer.opened] == KEY
+    assert closer.model not in next(closer.look(visit, KEY, False))
 
 
 def test_an_early_look_leaves_a_visit_that_was_answered_meanwhile_to_the_later_one(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,12 @@ from gradio.utils import get_upload_folder
 from pipeline import images
 from pipeline.errors import UserError
 from pipeline.serve import fragments
-from pipeline.serve.asking import Input, chosen_of, inputs_of
+from pipeline.serve.asking import chosen_of, inputs_of
 from pipeline.serve.controls import Chosen
 from pipeline.serve.heat import heat_over
 from pipeline.serve.offers import pasted_png, result_png, sheet_png
 from pipeline.serve.studio import Studio
+from pipeline.serve.tabs.widgets import widget
 from pipeline.serve.uploads import read_upload
 from pipeline.serve.visit import Visit
 from pipeline.serve.zoo import Answer
@@ -122,7 +123,8 @@ class Closer:
         answer = found
         if self.studio.zoo.has_maps(answer.experiment, answer.to) and not answer.maps:
             answer = self._asked_again(visit, answer, Chosen())
-        chosen: Updates = {self.model: gr.update(value=_key(answer))}
+        # What a visitor chose stays chosen: another look may have begun since.
+        chosen: Updates = {self.model: gr.update(value=_key(answer))} if key is None else {}
         opened = {self.opened: _key(answer)} if visit.is_answered else {}
         yield chosen | opened | self._first(visit, answer, mark) | self._maps(visit, answer)
         yield self._rest(visit, answer, mark)
@@ -283,7 +285,7 @@ def _render_controls(closer: Closer) -> None:
         if not inputs:
             return
         with gr.Row(equal_height=False):
-            widgets = [_WIDGETS[each.control.kind](each) for each in inputs]
+            widgets = [widget(each) for each in inputs]
         again = gr.Button("Translate again", variant="primary", size="sm", elem_id="again")
 
         def ask(visit: Visit, key: str, *values: Any) -> Updates:
@@ -317,42 +319,6 @@ def _style_crop(studio: Studio, path: str, domain: str) -> np.ndarray:
             return face.crop
     advice = picture.advice or next((face.advice for face in picture.faces), None)
     raise UserError(f"style_image: no face of the domain {domain} is found in it; {advice}")
-
-
-def _common(each: Input) -> dict[str, Any]:
-    suffix = "" if each.part is None else f"-{each.part}"
-    return {
-        "label": each.label,
-        "value": each.start,
-        "min_width": 160,
-        "elem_id": f"control-{each.control.field.replace('_', '-')}{suffix}",
-    }
-
-
-def _number(each: Input, **how: Any) -> Any:
-    return gr.Number(
-        **_common(each), info=each.control.hint, minimum=each.control.low, maximum=each.control.high, **how
-    )
-
-
-def _file(each: Input) -> Any:
-    with gr.Column(min_width=200):
-        gr.Markdown(each.control.hint)
-        return gr.File(**_common(each), type="filepath", height=140)
-
-
-_WIDGETS: dict[str, Callable[[Input], Any]] = {
-    "colors": lambda each: gr.ColorPicker(**_common(each)),
-    "seed": lambda each: _number(each, precision=0),
-    "switch": lambda each: gr.Checkbox(**_common(each), info=each.control.hint),
-    "image": _file,
-    "labels": lambda each: gr.CheckboxGroup(
-        **_common(each), choices=list(each.control.choices), info=each.control.hint
-    ),
-    "number": lambda each: gr.Slider(
-        each.control.low or 0.0, each.control.high or 0.0, info=each.control.hint, **_common(each)
-    ),
-}
 
 
 def _slider_of(label: str, elem_id: str) -> gr.ImageSlider:
